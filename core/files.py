@@ -1,0 +1,88 @@
+"""Files that are whole or absent: written under a temporary name that begins with a dot, then renamed."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from core.errors import SleepcliError
+
+
+def temporary_name(path: Path) -> Path:
+    """Name that a file or folder has while it is written; a rerun finds and replaces what a killed run left."""
+    return path.with_name(f".{path.name}.part")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path to write to, and rename it to `path` when the block ends well.
+
+    Parameters
+    ----------
+    path
+        Final name; its folder is made where it does not exist.
+
+    Raises
+    ------
+    SleepcliError
+        When the folder is not writable or the disk is full; nothing is left behind.
+    """
+    temporary = temporary_name(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise _cannot_write(path, error) from None
+    finally:
+        _remove(temporary)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder to fill, and put it in the place of `path` when the block ends well.
+
+    Raises
+    ------
+    SleepcliError
+        When the folder is not writable or the disk is full; nothing is left behind.
+    """
+    temporary = temporary_name(path)
+    try:
+        _remove(temporary)
+        temporary.mkdir(parents=True)
+        yield temporary
+        if path.exists():
+            shutil.rmtree(path)
+        temporary.rename(path)
+    except OSError as error:
+        raise _cannot_write(path, error) from None
+    finally:
+        _remove(temporary)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_with(path: Path, write: Callable[[Path], object]) -> None:
+    """Call `write` with a temporary path, then rename."""
+    with whole_file(path) as temporary:
+        write(temporary)
+
+
+def _cannot_write(path: Path, error: OSError) -> SleepcliError:
+    reason = (error.strerror or type(error).__name__).lower()
+    return SleepcliError(
+        f"{path} cannot be written: {reason}.",
+        "Free some space or choose another folder; finished files are kept.",
+    )
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
