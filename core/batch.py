@@ -27,7 +27,7 @@ from core.errors import SleepcliError, StudyError, UsageError
 from core.files import write_text
 
 STUDY_SUFFIXES = (".edf", ".bdf", ".rec", ".vhdr", ".set", ".fif", ".fif.gz", ".gdf", ".cnt", ".npy")
-"""What a folder is searched for, besides `.psg` folders (prepared studies); a named file may have any suffix."""
+"""What a folder is searched for, besides `.psg` folders; a file given by name may have any suffix."""
 JOURNAL = ".run.jsonl"
 HASH_BLOCK = 1 << 20
 

@@ -9,7 +9,7 @@ from core.errors import SleepcliError
 
 
 def temporary_name(path: Path) -> Path:
-    """Name that a file or folder has while it is written; a rerun finds and replaces what a killed run left."""
+    """Name of a file or folder while it is written; a rerun replaces what a killed run left under it."""
     return path.with_name(f".{path.name}.part")
 
 

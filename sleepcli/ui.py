@@ -1,0 +1,168 @@
+"""What people see: the only file that knows rich.
+
+Data goes to standard output (a table on a terminal, JSON Lines in a pipe), talk to standard error.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+STAGE_ROWS = ("W", "R", "N1", "N2", "N3")
+"""Rows of a hypnogram, top to bottom."""
+STAGE_STYLES = {"W": "yellow", "R": "magenta", "N1": "cyan", "N2": "blue", "N3": "bold blue", "?": "dim"}
+BAR_WIDTH = 30
+
+
+def stdout() -> Console:
+    """Console of the data; made anew, because tests and pipes replace the stream."""
+    return Console(file=sys.stdout, highlight=False)
+
+
+def stderr() -> Console:
+    """Console of the talk."""
+    return Console(file=sys.stderr, highlight=False, soft_wrap=True)
+
+
+def wants_json(flag: bool) -> bool:
+    """Whether data is printed as JSON Lines: asked for, or standard output is not a terminal."""
+    return flag or not sys.stdout.isatty()
+
+
+def error(message: str, hint: str = "") -> None:
+    """Print one sentence on standard error, and what to do."""
+    stderr().print(f"[bold red]Error:[/] {escape(message)} {escape(hint)}".rstrip())
+
+
+def warn(message: str) -> None:
+    """Print a warning on standard error."""
+    stderr().print(f"[yellow]Warning:[/] {escape(message)}")
+
+
+def note(message: str) -> None:
+    """Print a line of talk on standard error."""
+    stderr().print(escape(message))
+
+
+def json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print a JSON object a line on standard output."""
+    for row in rows:
+        sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print a table on standard output; columns whose values are all numbers are right-aligned."""
+    listed = [list(row) for row in rows]
+    made = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold")
+    for number, name in enumerate(columns):
+        values = [row[number] for row in listed]
+        numeric = bool(values) and all(isinstance(value, int | float) or value in (None, "") for value in values)
+        made.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in listed:
+        made.add_row(*(escape(_cell(value)) for value in row))
+    stdout().print(made)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.2f}".rstrip("0").rstrip(".")
+    return str(value)
+
+
+def heading(text: str) -> None:
+    """Print a heading on standard output."""
+    stdout().print(Text(text, style="bold"))
+
+
+def paragraph(text: str) -> None:
+    """Print prose on standard output, wrapped to the terminal."""
+    stdout().print(Text(text))
+
+
+def hypnogram(stages: Sequence[str], width: int = 72) -> None:
+    """Print a hypnogram: a row a stage, a column a stretch of epochs, readable without colour.
+
+    Parameters
+    ----------
+    stages
+        One label an epoch; the commonest of a stretch is drawn.
+    width
+        Columns of the strip; fewer where the night is short.
+    """
+    columns = min(width, len(stages))
+    if not columns:
+        return
+    edges = [len(stages) * n // columns for n in range(columns + 1)]
+    stretches = [list(stages[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    drawn = [max(dict.fromkeys(part), key=part.count) for part in stretches]
+    console = stdout()
+    for stage in STAGE_ROWS:
+        line = "".join("█" if label == stage else ("·" if label == "?" else " ") for label in drawn)
+        console.print(Text(f"{stage:>3} ", style="bold"), Text(line.rstrip(), style=STAGE_STYLES[stage]), sep="")
+    hours = len(stages) * 30 / 3600
+    console.print(Text(f"    0 h{'':<{max(0, columns - 9)}}{hours:.1f} h", style="dim"))
+
+
+def stage_bars(stages: Sequence[str]) -> None:
+    """Print minutes and share of each stage as bars."""
+    scored = [stage for stage in stages if stage != "?"]
+    console = stdout()
+    for stage in (*STAGE_ROWS, "?"):
+        count = list(stages).count(stage)
+        if stage == "?" and not count:
+            continue
+        share = count / len(scored) if scored and stage != "?" else 0.0
+        bar = "█" * round(share * BAR_WIDTH)
+        percent = "" if stage == "?" else f"{100 * share:5.1f} %"
+        console.print(Text(f"{stage:>3} {count / 2:7.1f} min {percent} {bar}", style=STAGE_STYLES[stage]))
+
+
+class Bar:
+    """A progress bar on standard error; lines of talk may be printed above it."""
+
+    def __init__(self, progress: Progress | None, task: Any) -> None:
+        self._progress = progress
+        self._task = task
+
+    def advance(self, text: str = "") -> None:
+        """Move one step on and show what is worked on."""
+        if self._progress is not None:
+            self._progress.update(self._task, advance=1, description=escape(text))
+
+    def show(self, text: str, completed: float | None = None) -> None:
+        """Change the text, and the position where one is given."""
+        if self._progress is not None:
+            self._progress.update(self._task, description=escape(text), completed=completed)
+
+
+@contextmanager
+def progress(text: str, total: float | None) -> Iterator[Bar]:
+    """Show a progress bar on a terminal; nothing elsewhere."""
+    console = stderr()
+    if not console.is_terminal or os.environ.get("TERM") == "dumb":
+        yield Bar(None, None)
+        return
+    count = MofNCompleteColumn() if total is not None else TextColumn("")
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), count)
+    times = (TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, *times, console=console, transient=True) as shown:
+        yield Bar(shown, shown.add_task(escape(text), total=total))
