@@ -60,9 +60,7 @@ class ModelConfig:
         if not self.channels or len(set(self.channels)) != len(self.channels):
             raise UsageError("The model's channels must be named, each once.")
         if self.samples % self.patch_size:
-            raise UsageError(
-                f"An epoch of {self.samples} samples does not divide into patches of {self.patch_size}."
-            )
+            raise UsageError(f"An epoch of {self.samples} samples does not divide into patches of {self.patch_size}.")
         if self.width % (2 * self.heads):
             raise UsageError(f"A width of {self.width} does not divide into {self.heads} heads of even width.")
 
@@ -103,29 +101,85 @@ _OURS = MODEL_CHANNELS + EXTRA_CHANNELS
 
 PRESETS: dict[str, ModelConfig] = {
     "tiny": ModelConfig(
-        channels=_OURS, patch_size=96, conv_width=16, width=32, heads=2, signal_blocks=1, mlp_ratio_signal=2,
-        text_layers=1, decoder_layers=1, mlp_ratio_text=2, embed_dim=32, decoder_tokens=4, context_length=64,
+        channels=_OURS,
+        patch_size=96,
+        conv_width=16,
+        width=32,
+        heads=2,
+        signal_blocks=1,
+        mlp_ratio_signal=2,
+        text_layers=1,
+        decoder_layers=1,
+        mlp_ratio_text=2,
+        embed_dim=32,
+        decoder_tokens=4,
+        context_length=64,
         vocab_size=512,
     ),
     "nano": ModelConfig(
-        channels=_OURS, patch_size=64, conv_width=128, width=96, heads=4, signal_blocks=2, mlp_ratio_signal=3,
-        text_layers=3, decoder_layers=3, mlp_ratio_text=3, embed_dim=128, decoder_tokens=16, context_length=96,
+        channels=_OURS,
+        patch_size=64,
+        conv_width=128,
+        width=96,
+        heads=4,
+        signal_blocks=2,
+        mlp_ratio_signal=3,
+        text_layers=3,
+        decoder_layers=3,
+        mlp_ratio_text=3,
+        embed_dim=128,
+        decoder_tokens=16,
+        context_length=96,
         vocab_size=2048,
     ),
     "small": ModelConfig(
-        channels=_OURS, patch_size=32, conv_width=128, width=256, heads=8, signal_blocks=3, mlp_ratio_signal=3,
-        text_layers=4, decoder_layers=4, mlp_ratio_text=4, embed_dim=256, decoder_tokens=24, context_length=128,
+        channels=_OURS,
+        patch_size=32,
+        conv_width=128,
+        width=256,
+        heads=8,
+        signal_blocks=3,
+        mlp_ratio_signal=3,
+        text_layers=4,
+        decoder_layers=4,
+        mlp_ratio_text=4,
+        embed_dim=256,
+        decoder_tokens=24,
+        context_length=128,
         vocab_size=4096,
     ),
     "base": ModelConfig(
-        channels=_OURS, patch_size=16, conv_width=256, width=512, heads=8, signal_blocks=3, mlp_ratio_signal=3,
-        text_layers=8, decoder_layers=8, mlp_ratio_text=4, embed_dim=512, decoder_tokens=32, context_length=192,
+        channels=_OURS,
+        patch_size=16,
+        conv_width=256,
+        width=512,
+        heads=8,
+        signal_blocks=3,
+        mlp_ratio_signal=3,
+        text_layers=8,
+        decoder_layers=8,
+        mlp_ratio_text=4,
+        embed_dim=512,
+        decoder_tokens=32,
+        context_length=192,
         vocab_size=8192,
     ),
     "sleeplm-base": ModelConfig(
-        channels=MODEL_CHANNELS, patch_size=16, conv_width=256, width=768, heads=12, signal_blocks=3,
-        mlp_ratio_signal=3, text_layers=12, decoder_layers=12, mlp_ratio_text=4, embed_dim=512,
-        decoder_tokens=32, context_length=256, vocab_size=49408, missing_token=False,
+        channels=MODEL_CHANNELS,
+        patch_size=16,
+        conv_width=256,
+        width=768,
+        heads=12,
+        signal_blocks=3,
+        mlp_ratio_signal=3,
+        text_layers=12,
+        decoder_layers=12,
+        mlp_ratio_text=4,
+        embed_dim=512,
+        decoder_tokens=32,
+        context_length=256,
+        vocab_size=49408,
+        missing_token=False,
     ),
 }
 """Networks by name: `tiny` is for tests; `sleeplm-base` has exactly the published sizes."""

@@ -47,7 +47,8 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = heads
         self.query = nn.Linear(width, width, bias=bias)
-        self.key_value = nn.Linear(width, 2 * width, bias=bias)
+        self.key = nn.Linear(width, width, bias=bias)
+        self.value = nn.Linear(width, width, bias=bias)
         self.output = nn.Linear(width, width)
 
     def _split(self, x: Tensor) -> Tensor:
@@ -55,9 +56,8 @@ class Attention(nn.Module):
 
     def keys_values(self, context: Tensor, frequencies: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Project `context [B, n, W]` to keys and values, each `[B, heads, n, d]`."""
-        key, value = self.key_value(context).chunk(2, dim=-1)
-        key = self._split(key)
-        return (key if frequencies is None else rotate(key, frequencies)), self._split(value)
+        key = self._split(self.key(context))
+        return (key if frequencies is None else rotate(key, frequencies)), self._split(self.value(context))
 
     def attend(
         self, x: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, frequencies: Tensor | None = None
@@ -80,13 +80,13 @@ class SwiGLU(nn.Module):
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.gate_up = nn.Linear(width, 2 * hidden, bias=False)
+        self.gate = nn.Linear(width, hidden, bias=False)
+        self.up = nn.Linear(width, hidden, bias=False)
         self.down = nn.Linear(hidden, width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform `x [..., W]`."""
-        gate, up = self.gate_up(x).chunk(2, dim=-1)
-        return self.down(F.silu(gate) * up)
+        return self.down(F.silu(self.gate(x)) * self.up(x))
 
 
 def mlp(width: int, hidden: int, activation: nn.Module, out: int | None = None) -> nn.Sequential:

@@ -239,8 +239,8 @@ class SleepLM(nn.Module):
         for blocks in (self.text.blocks, self.decoder.blocks, self.decoder.cross_blocks):
             width, shrink = self.config.width, (2 * len(blocks)) ** -0.5
             for block in blocks:
-                nn.init.normal_(block.attention.query.weight, std=width**-0.5)
-                nn.init.normal_(block.attention.key_value.weight, std=width**-0.5)
+                for projection in (block.attention.query, block.attention.key, block.attention.value):
+                    nn.init.normal_(projection.weight, std=width**-0.5)
                 nn.init.normal_(block.attention.output.weight, std=width**-0.5 * shrink)
                 nn.init.normal_(block.mlp[0].weight, std=(2 * width) ** -0.5)
                 nn.init.normal_(block.mlp[2].weight, std=width**-0.5 * shrink)

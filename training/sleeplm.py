@@ -29,8 +29,6 @@ class Place:
 
     names: tuple[str, ...]
     """Our tensors; the published one is all of them along the first axis."""
-    part: tuple[int, int] = (0, 1)
-    """Part `i` of `n` equal ones along our first axis, as `(i, n)`."""
     transposed: bool = False
     """Whether the published tensor is the transpose of ours."""
     unit_axis: int | None = None
@@ -45,7 +43,7 @@ def _linear(published: str, ours: str, bias: bool = True) -> Iterator[tuple[str,
 
 def _attention(published: str, ours: str) -> Iterator[tuple[str, Place]]:
     for kind in ("weight", "bias"):
-        names = (f"{ours}.query.{kind}", f"{ours}.key_value.{kind}")
+        names = tuple(f"{ours}.{part}.{kind}" for part in ("query", "key", "value"))
         yield f"{published}.in_proj_{kind}", Place(names)
     yield from _linear(f"{published}.out_proj", f"{ours}.output")
 
@@ -61,14 +59,14 @@ def _text_block(published: str, ours: str) -> Iterator[tuple[str, Place]]:
 def _signal_half(published: tuple[str, str, str, str], ours: str, frequencies: str) -> Iterator[tuple[str, Place]]:
     """One attention and one SwiGLU layer; `published` names attention, its norm, the MLP, its norm."""
     attention, norm, mlp, mlp_norm = published
-    yield f"{attention}.q_proj.weight", Place((f"{ours}_attention.query.weight",))
-    yield f"{attention}.k_proj.weight", Place((f"{ours}_attention.key_value.weight",), part=(0, 2))
-    yield f"{attention}.v_proj.weight", Place((f"{ours}_attention.key_value.weight",), part=(1, 2))
+    yield from _linear(f"{attention}.q_proj", f"{ours}_attention.query", bias=False)
+    yield from _linear(f"{attention}.k_proj", f"{ours}_attention.key", bias=False)
+    yield from _linear(f"{attention}.v_proj", f"{ours}_attention.value", bias=False)
     yield from _linear(f"{attention}.out_proj", f"{ours}_attention.output")
     yield f"{attention}.rotary_emb.freqs", Place((frequencies,))
     yield from _linear(norm, f"{ours}_norm", bias=False)
-    yield f"{mlp}.gate_proj.w1.weight", Place((f"{ours}_mlp.gate_up.weight",), part=(0, 2))
-    yield f"{mlp}.gate_proj.w2.weight", Place((f"{ours}_mlp.gate_up.weight",), part=(1, 2))
+    yield from _linear(f"{mlp}.gate_proj.w1", f"{ours}_mlp.gate", bias=False)
+    yield from _linear(f"{mlp}.gate_proj.w2", f"{ours}_mlp.up", bias=False)
     yield from _linear(f"{mlp}.down_proj", f"{ours}_mlp.down", bias=False)
     yield from _linear(mlp_norm, f"{ours}_mlp_norm", bias=False)
 
@@ -146,9 +144,7 @@ def to_published(model: SleepLM) -> dict[str, Tensor]:
     ours = model.state_dict()
     published = {}
     for name, place in places(model.config).items():
-        tensor = torch.cat([ours[part] for part in place.names]) if len(place.names) > 1 else ours[place.names[0]]
-        index, count = place.part
-        tensor = tensor.chunk(count)[index] if count > 1 else tensor
+        tensor = torch.cat([ours[part] for part in place.names]) if place.names[1:] else ours[place.names[0]]
         tensor = tensor.T if place.transposed else tensor
         published[name] = tensor if place.unit_axis is None else tensor.unsqueeze(place.unit_axis)
     return published
@@ -176,20 +172,16 @@ def from_published(published: Mapping[str, Tensor]) -> SleepLM:
     with torch.device("meta"):
         skeleton = SleepLM(config)
     _check_shapes(published, {name: tuple(x.shape) for name, x in to_published(skeleton).items()})
-    ours: dict[str, Tensor] = {name: torch.empty(x.shape) for name, x in skeleton.state_dict().items()}
-    filled: set[tuple[str, tuple[int, int]]] = set()
+    rows = {name: tensor.shape[0] for name, tensor in skeleton.state_dict().items() if tensor.ndim}
+    ours: dict[str, Tensor] = {}
     for name, place in places(config).items():
-        source = published[name].float()
-        source = source if place.unit_axis is None else source.squeeze(place.unit_axis)
-        source = source.T if place.transposed else source
-        pieces = source.split([ours[part].shape[0] for part in place.names]) if len(place.names) > 1 else (source,)
+        tensor = published[name].float()
+        tensor = tensor if place.unit_axis is None else tensor.squeeze(place.unit_axis)
+        tensor = tensor.T.contiguous() if place.transposed else tensor
+        pieces = tensor.split([rows[part] for part in place.names]) if place.names[1:] else (tensor,)
         for part, piece in zip(place.names, pieces, strict=True):
-            index, count = place.part
-            target = ours[part].chunk(count)[index] if count > 1 else ours[part]
-            if (part, place.part) in filled and not torch.equal(target, piece):
-                raise ModelError(f"The checkpoint's tensor {name} differs from the tensor that it should share.")
-            target.copy_(piece)
-            filled.add((part, place.part))
+            if not torch.equal(ours.setdefault(part, piece), piece):
+                raise ModelError(f"The checkpoint's tensor {name} differs from the copy that it should share.")
     skeleton.load_state_dict(ours, assign=True)
     return skeleton.eval().requires_grad_(False)
 
@@ -228,9 +220,7 @@ def config_of(published: Mapping[str, Tensor]) -> ModelConfig:
 
     def size(name: str, axis: int) -> int:
         if name not in published or not -published[name].ndim <= axis < published[name].ndim:
-            raise ModelError(
-                f"The checkpoint is not a SleepLM: it lacks {name}.", "Give the file as it was published."
-            )
+            raise ModelError(f"The checkpoint is not a SleepLM: it lacks {name}.", "Give the file as it was published.")
         return int(published[name].shape[axis])
 
     channels, width = size("biosignals.channel_id_embed.weight", 0), size("biosignals.channel_id_embed.weight", 1)
