@@ -1,0 +1,159 @@
+"""Facts of each epoch, measured on its signals."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.language.measure_breathing import measure_breathing
+from core.language.measure_cardiac import measure_cardiac
+from core.language.measure_eeg import measure_eeg
+from core.language.measure_eye import measure_eye
+from core.language.measure_muscle import measure_chin, measure_position
+from core.language.measure_oxygen import measure_oxygen
+from core.language.measurements import MEASUREMENTS, Measurement
+from core.language.trends import Trend
+from core.psg.preprocess import Trace
+from core.psg.scoring import EVENT_TYPES, Event
+
+__all__ = ["MEASUREMENTS", "EpochMeasurements", "Measurement", "Trend", "measure"]
+
+_QUANTITIES = ("heart_rate", "spo2")
+_DIRECTIONS = ("decreasing", "stable", "increasing")
+
+
+@dataclass(frozen=True)
+class EpochMeasurements:
+    """What was measured in every epoch of a study."""
+
+    values: dict[str, NDArray[np.float32]]
+    """Measurement name to values, shape (epochs,); NaN where it is missing or not reliable."""
+    trends: tuple[tuple[Trend, ...], ...]
+    """One tuple an epoch: heart rate first, then saturation, each in order of time."""
+    events: tuple[Event, ...]
+    """Events that were measured by rule (desaturations), in order of onset."""
+
+    @property
+    def n_epochs(self) -> int:
+        """Number of epochs."""
+        return len(self.trends)
+
+    def to_tables(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Give the measurements as plain arrays and JSON values, for a prepared study.
+
+        Returns
+        -------
+        tuple[dict[str, NDArray[Any]], dict[str, Any]]
+            ``measured_values`` float32 (names, epochs), ``measured_trends`` float64 (trends, 5: epoch, quantity, direction,
+            start, end), ``measured_events`` float64 (events, 4: type, onset, duration, confidence); and the notes that name
+            the codes.
+        """
+        names = list(self.values)
+        trends = [
+            (epoch, _QUANTITIES.index(trend.quantity), _DIRECTIONS.index(trend.direction), trend.start, trend.end)
+            for epoch, row in enumerate(self.trends)
+            for trend in row
+        ]
+        events = [
+            (
+                EVENT_TYPES.index(event.type),
+                event.onset,
+                event.duration,
+                np.nan if event.confidence is None else event.confidence,
+            )
+            for event in self.events
+        ]
+        tables: dict[str, NDArray[Any]] = {
+            "measured_values": np.array([self.values[name] for name in names], dtype=np.float32).reshape(
+                len(names), self.n_epochs
+            ),
+            "measured_trends": np.array(trends, dtype=np.float64).reshape(-1, 5),
+            "measured_events": np.array(events, dtype=np.float64).reshape(-1, 4),
+        }
+        return tables, {
+            "measured_names": names,
+            "measured_quantities": list(_QUANTITIES),
+            "measured_directions": list(_DIRECTIONS),
+            "measured_event_types": list(EVENT_TYPES),
+        }
+
+    @classmethod
+    def from_tables(cls, tables: Mapping[str, NDArray[Any]], notes: Mapping[str, Any]) -> "EpochMeasurements":
+        """Take the measurements out of what :meth:`to_tables` gave.
+
+        Parameters
+        ----------
+        tables, notes
+            As returned by :meth:`to_tables`; other entries are left alone.
+
+        Returns
+        -------
+        EpochMeasurements
+            Equal to the one that was stored.
+
+        Raises
+        ------
+        KeyError
+            If a table or note is absent: the study was prepared without measurements.
+        """
+        table = np.asarray(tables["measured_values"], dtype=np.float32)
+        rows: list[list[Trend]] = [[] for _ in range(table.shape[1])]
+        for epoch, quantity, direction, start, end in np.asarray(tables["measured_trends"]).tolist():
+            rows[int(epoch)].append(
+                Trend(
+                    notes["measured_quantities"][int(quantity)],
+                    notes["measured_directions"][int(direction)],
+                    start,
+                    end,
+                )
+            )
+        events = tuple(
+            Event(
+                notes["measured_event_types"][int(kind)],
+                onset,
+                duration,
+                None if np.isnan(confidence) else confidence,
+            )
+            for kind, onset, duration, confidence in np.asarray(tables["measured_events"]).tolist()
+        )
+        values = {name: table[row] for row, name in enumerate(notes["measured_names"])}
+        return cls(values=values, trends=tuple(tuple(row) for row in rows), events=events)
+
+
+def measure(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epochs: int) -> EpochMeasurements:
+    """Measure every epoch of a study.
+
+    Parameters
+    ----------
+    traces
+        Channel name to trace, at native rates and in canonical units; a z-scored trace gives rates and relative
+        powers, and NaN for what needs its unit.
+    states
+        Shape (epochs, channels), :class:`core.psg.quality.State` codes in the order of ``CHANNELS``; a channel in
+        a state that forbids measuring (missing, flat, gap, detached, artefact) gives NaN.
+    n_epochs
+        Number of 30-s epochs.
+
+    Returns
+    -------
+    EpochMeasurements
+        Every name of ``MEASUREMENTS``, and the desaturations of 3 %.
+    """
+    cardiac = measure_cardiac(traces, states, n_epochs)
+    oxygen = measure_oxygen(traces, states, n_epochs)
+    measured = {
+        **measure_eye(traces, states, n_epochs),
+        **measure_eeg(traces, states, n_epochs),
+        **cardiac.values,
+        **oxygen.values,
+        **measure_breathing(traces, states, n_epochs),
+        **measure_chin(traces, states, n_epochs),
+        "position": measure_position(traces, states, n_epochs),
+    }
+    return EpochMeasurements(
+        values={name: measured[name].astype(np.float32) for name in MEASUREMENTS},
+        trends=tuple((*heart, *blood) for heart, blood in zip(cardiac.trends, oxygen.trends, strict=True)),
+        events=oxygen.events,
+    )
