@@ -1,0 +1,332 @@
+"""From a recording's signals to the models' input: canonical units, one rate, one band, one scale. Pure functions."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import StudyError
+from core.psg.channels import CHANNEL_BY_NAME, CHANNELS, MODEL_CHANNELS, Channel, ChannelMap, ChannelSource
+from core.psg.filters import band_pass, bridge, hold, nearest, to_rate
+from core.psg.quality import UNSEEN, State, assess
+from core.psg.store import PreparedStudy
+from core.psg.units import microvolts, positions, saturation
+
+if TYPE_CHECKING:
+    from core.psg.recording import Recording
+
+EPOCH_SECONDS = 30
+MODEL_RATE = 64  # Hz
+EPOCH_SAMPLES = EPOCH_SECONDS * MODEL_RATE  # 1920
+CLIP = 6.0  # standard deviations
+SPO2_OFFSET, SPO2_SCALE = 90.0, 10.0
+_STATE_COLUMN = {channel.name: column for column, channel in enumerate(CHANNELS)}
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One channel of a whole recording.
+
+    Parameters
+    ----------
+    channel
+        Name of the channel.
+    samples
+        1-D float32 from the recording's start, in the channel's canonical unit: EEG, EOG, EMG µV; ECG mV; SPO2 %; POS the
+        model's code; effort and airflow as declared. NaN in gaps and where there is no value.
+    rate
+        Native sampling rate in Hz.
+    repairs
+        What was decided against, or without, the header, in words.
+    """
+
+    channel: str
+    samples: NDArray[np.float32]
+    rate: float
+    repairs: tuple[str, ...] = ()
+
+
+def load_traces(recording: "Recording", channel_map: ChannelMap) -> dict[str, Trace]:
+    """Read the channels that a recording has.
+
+    Parameters
+    ----------
+    recording
+        The open recording; only the signals of the map are read.
+    channel_map
+        The map of its signals.
+
+    Returns
+    -------
+    dict
+        Channel name to trace, for the channels that are there.
+    """
+    return {source.target: _load(recording, source, channel_map) for source in channel_map.present()}
+
+
+def _load(recording: "Recording", source: ChannelSource, channel_map: ChannelMap) -> Trace:
+    samples = recording.read(source.signals[0])
+    if len(source.signals) == 2:
+        samples = samples - recording.read(source.signals[1])
+    kind = CHANNEL_BY_NAME[source.target].kind
+    repair = ""
+    if kind in ("eeg", "eog", "emg", "ecg"):
+        factor, repair = microvolts(samples, source.rate, kind, source.unit)
+        factor *= 1e-3 if kind == "ecg" else 1.0
+        if factor != 1.0:
+            samples = samples * np.float32(factor)
+    elif kind == "spo2":
+        samples, repair = saturation(samples)
+    elif kind == "position":
+        samples, repair = positions(samples, channel_map.position_codes)
+    name = " minus ".join(f"'{label.strip()}'" for label in source.labels)
+    return Trace(source.target, samples, source.rate, (f"{source.target} ({name}): {repair}",) if repair else ())
+
+
+def prepare(recording: "Recording", channel_map: ChannelMap, traces: Mapping[str, Trace]) -> PreparedStudy:
+    """Make the models' input.
+
+    Parameters
+    ----------
+    recording
+        Names, start, hash and length of the study; its signals are not read again.
+    channel_map
+        The map of its signals.
+    traces
+        What ``load_traces`` returned.
+
+    Returns
+    -------
+    PreparedStudy
+        Without measurements and scoring. An incomplete last epoch is left out.
+
+    Raises
+    ------
+    StudyError
+        If the recording is shorter than one epoch, or has none of the channels.
+    """
+    n_epochs = int((recording.duration + 1e-3) // EPOCH_SECONDS)
+    if n_epochs == 0:
+        raise StudyError(
+            f"{recording.study}: the recording lasts {recording.duration:.1f} s, less than one epoch of {EPOCH_SECONDS} s.",
+            "Give a longer recording.",
+        )
+    if not traces:
+        labels = ", ".join(f"'{label.strip()}'" for label in channel_map.unused[:12]) or "no signals"
+        raise StudyError(
+            f"{recording.study}: no signal is one of the model's channels; found {labels}.", "Name them with a montage."
+        )
+    states = assess(traces, n_epochs)
+    prepared = {channel.name: _channel(channel, traces, states, n_epochs) for channel in CHANNELS}
+    signals = np.stack([prepared[name][0] for name in MODEL_CHANNELS], axis=1)
+    repairs = (*recording.repairs, *(repair for trace in traces.values() for repair in trace.repairs))
+    return PreparedStudy(
+        study=recording.study,
+        start=recording.start,
+        source_hash=recording.content_hash,
+        signals=signals,
+        extras={"SPO2": prepared["SPO2"][0]},
+        offset={name: item[1] for name, item in prepared.items()},
+        scale={name: item[2] for name, item in prepared.items()},
+        states=states,
+        channel_map=map_rows(channel_map),
+        repairs=repairs,
+        source_format=recording.format,
+    )
+
+
+def map_rows(channel_map: ChannelMap) -> dict[str, Any]:
+    """Return the JSON form of a channel map.
+
+    Parameters
+    ----------
+    channel_map
+        The map.
+
+    Returns
+    -------
+    dict
+        ``channels``: a row a channel; ``unused``: labels.
+    """
+    rows = []
+    for source in channel_map.sources:
+        row = asdict(source)
+        row["labels"], row["signals"] = list(source.labels), list(source.signals)
+        rows.append(row)
+    return {"channels": rows, "unused": list(channel_map.unused)}
+
+
+def _channel(
+    channel: Channel, traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epochs: int
+) -> tuple[NDArray[np.float32], float, float]:
+    """Prepare one channel: ``[N, 1920]``, its offset and its scale."""
+    trace = traces.get(channel.name)
+    shape = (n_epochs, EPOCH_SAMPLES)
+    if channel.kind == "position":
+        if trace is None or not trace.samples.size:
+            return np.full(shape, -1.0, dtype=np.float32), 0.0, 1.0
+        codes = nearest(trace.samples, trace.rate, MODEL_RATE, n_epochs * EPOCH_SAMPLES)
+        return np.nan_to_num(codes, nan=-1.0).reshape(shape), 0.0, 1.0
+    if channel.kind == "spo2":
+        if trace is None or not np.isfinite(trace.samples).any():
+            return np.zeros(shape, dtype=np.float32), SPO2_OFFSET, SPO2_SCALE
+        return _saturation(trace, states[:, _STATE_COLUMN["SPO2"]], n_epochs), SPO2_OFFSET, SPO2_SCALE
+    if trace is None or not np.isfinite(trace.samples).any():
+        return np.zeros(shape, dtype=np.float32), 0.0, 1.0
+    return _wave(channel, trace, states[:, _STATE_COLUMN[channel.name]], n_epochs)
+
+
+def _saturation(trace: Trace, states: NDArray[np.uint8], n_epochs: int) -> NDArray[np.float32]:
+    held = hold(trace.samples, trace.rate, MODEL_RATE, n_epochs * EPOCH_SAMPLES).reshape(n_epochs, EPOCH_SAMPLES)
+    stored = (held - np.float32(SPO2_OFFSET)) / np.float32(SPO2_SCALE)
+    stored[np.isin(states, UNSEEN)] = 0.0
+    return np.nan_to_num(stored, nan=0.0)
+
+
+def _wave(
+    channel: Channel, trace: Trace, states: NDArray[np.uint8], n_epochs: int
+) -> tuple[NDArray[np.float32], float, float]:
+    total = n_epochs * EPOCH_SAMPLES
+    bridged, missing = bridge(trace.samples, trace.rate)
+    samples = to_rate(bridged, trace.rate, MODEL_RATE, total)
+    if missing is not None:
+        missing = nearest(missing.astype(np.float32), trace.rate, MODEL_RATE, total) != 0.0
+    end = min(total, round(trace.samples.size * MODEL_RATE / trace.rate))
+    gap = missing if missing is not None else np.zeros(total, dtype=bool)
+    gap[end:] = True
+    samples = band_pass(samples, gap, channel.band, MODEL_RATE)
+    epochs = samples.reshape(n_epochs, EPOCH_SAMPLES)
+    offset, scale = standard(epochs, gap.reshape(n_epochs, EPOCH_SAMPLES), states)
+    if scale == 0.0:
+        return np.zeros_like(epochs), offset, 1.0
+    scaled = np.clip((epochs - np.float32(offset)) / np.float32(scale), -CLIP, CLIP)
+    scaled[gap.reshape(n_epochs, EPOCH_SAMPLES)] = 0.0
+    return scaled, offset, scale
+
+
+def standard(epochs: NDArray[np.float32], gap: NDArray[np.bool_], states: NDArray[np.uint8]) -> tuple[float, float]:
+    """Measure mean and standard deviation over a recording, robust against artefact.
+
+    Parameters
+    ----------
+    epochs
+        ``[N, 1920]`` filtered samples.
+    gap
+        ``[N, 1920]`` True where nothing was recorded.
+    states
+        ``[N]`` states of the channel.
+
+    Returns
+    -------
+    tuple of float
+        Mean and standard deviation over the whole samples of usable epochs, those left out that move more than five
+        times the usual epoch (sleep stages differ less); over all recorded samples where no epoch is usable. The scale is 0
+        where nothing moves.
+    """
+    whole = ~gap.any(axis=1)
+    chosen = np.isin(states, (State.OK, State.MAINS, State.CLIPPED)) & whole
+    if not chosen.any():
+        values = epochs[~gap]
+        deviation = float(values.std(dtype=np.float64)) if values.size else 0.0
+        return (float(values.mean(dtype=np.float64)) if values.size else 0.0), deviation
+    spread = epochs.std(axis=1, dtype=np.float64)
+    quiet = chosen & (spread <= 5.0 * np.median(spread[chosen]))
+    values = epochs[quiet if quiet.any() else chosen]
+    mean, deviation = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
+    return mean, deviation if deviation > 1e-9 * max(abs(mean), 1e-6) else 0.0
+
+
+def traces_of(study: PreparedStudy) -> dict[str, Trace]:
+    """Make traces from a prepared study, at 64 Hz.
+
+    Parameters
+    ----------
+    study
+        A prepared study.
+
+    Returns
+    -------
+    dict
+        Channel name to trace in canonical units where offset and scale are known; NaN in epochs without a signal.
+    """
+    traces: dict[str, Trace] = {}
+    for column, channel in enumerate(CHANNELS):
+        states = study.states[:, column]
+        if (states == State.MISSING).all():
+            continue
+        name = channel.name
+        stored = study.extras.get(name) if name not in MODEL_CHANNELS else study.signals[:, MODEL_CHANNELS.index(name)]
+        if stored is None:
+            continue
+        samples = np.asarray(stored, dtype=np.float32) * np.float32(study.scale.get(name, 1.0))
+        samples += np.float32(study.offset.get(name, 0.0))
+        without = (
+            (State.MISSING, State.GAP, State.DISCONNECTED) if channel.kind != "position" else (State.MISSING, State.GAP)
+        )
+        samples[np.isin(states, without)] = np.nan
+        traces[name] = Trace(name, samples.reshape(-1), float(MODEL_RATE))
+    return traces
+
+
+def prepared_from_array(array: NDArray[Any], study: str) -> PreparedStudy:
+    """Take an array as prepared; nothing is normalised again.
+
+    Parameters
+    ----------
+    array
+        ``[N, 10, 1920]`` in the order of ``MODEL_CHANNELS``. A channel of zeros (POS: of −1) is missing.
+    study
+        Name of the study.
+
+    Returns
+    -------
+    PreparedStudy
+        With states judged on the array, and SpO2 missing.
+
+    Raises
+    ------
+    StudyError
+        If the shape or type is another.
+    """
+    wanted = (len(MODEL_CHANNELS), EPOCH_SAMPLES)
+    if array.ndim != 3 or array.shape[1:] != wanted or array.shape[0] == 0 or array.dtype.kind not in "fiu":
+        shape = "x".join(str(size) for size in array.shape)
+        raise StudyError(
+            f"{study}: the array is {array.dtype} of {shape}, not numbers of Nx{wanted[0]}x{wanted[1]}.",
+            f"Give epochs of 30 s at {MODEL_RATE} Hz with the channels {', '.join(MODEL_CHANNELS)}.",
+        )
+    signals = np.ascontiguousarray(array, dtype=np.float32)
+    digest = hashlib.sha256(signals).hexdigest()
+    repairs: tuple[str, ...] = ()
+    if not np.isfinite(signals).all():
+        signals, repairs = (
+            np.nan_to_num(signals, nan=0.0, posinf=CLIP, neginf=-CLIP),
+            ("values that are no numbers set to 0",),
+        )
+    pos = MODEL_CHANNELS.index("POS")
+    absent = (signals == 0).all(axis=2)
+    absent[:, pos] = (signals[:, pos] == -1).all(axis=1)
+    traces = {
+        name: Trace(name, signals[:, column].reshape(-1), float(MODEL_RATE))
+        for column, name in enumerate(MODEL_CHANNELS)
+        if not absent[:, column].all()
+    }
+    states = assess(traces, signals.shape[0])
+    for column, name in enumerate(MODEL_CHANNELS):
+        states[absent[:, column], _STATE_COLUMN[name]] = State.MISSING
+    names = [channel.name for channel in CHANNELS]
+    return PreparedStudy(
+        study=study,
+        start=None,
+        source_hash=digest,
+        signals=signals,
+        extras={"SPO2": np.zeros((signals.shape[0], EPOCH_SAMPLES), dtype=np.float32)},
+        offset=dict.fromkeys(names, 0.0) | {"SPO2": SPO2_OFFSET},
+        scale=dict.fromkeys(names, 1.0) | {"SPO2": SPO2_SCALE},
+        states=states,
+        repairs=repairs,
+        source_format="NPY",
+    )

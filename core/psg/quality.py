@@ -1,0 +1,273 @@
+"""States by channel and epoch: is there a signal, and may a number be measured on it?
+
+Thresholds are relative to the recording's own usual level, so that a recorder's gain does not matter, and are
+derived where they stand. Source of the half-epoch rule: the AASM Manual counts an epoch by its greater part.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.psg.channels import CHANNELS
+
+if TYPE_CHECKING:
+    from core.psg.preprocess import Trace
+
+EPOCH_SECONDS = 30
+
+
+class State(IntEnum):
+    """State of a channel in an epoch.
+
+    A number may be measured where ``usable``: OK, and MAINS, whose line at 50 or 60 Hz lies outside every band that is
+    measured. CLIPPED is not: its shape (flow flatness, slow-wave amplitude, band power) would be an invention. A
+    model may see a signal where ``seen``: also CLIPPED and ARTEFACT, since movement is evidence of being awake.
+    """
+
+    OK = 0
+    MISSING = 1
+    FLAT = 2
+    CLIPPED = 3
+    GAP = 4
+    DISCONNECTED = 5
+    MAINS = 6
+    ARTEFACT = 7
+
+    @property
+    def usable(self) -> bool:
+        """Whether a number may be measured on the signal."""
+        return self in (State.OK, State.MAINS)
+
+    @property
+    def seen(self) -> bool:
+        """Whether a model may see the signal."""
+        return self not in UNSEEN
+
+
+UNSEEN = (State.MISSING, State.FLAT, State.GAP, State.DISCONNECTED)
+USABLE = (State.OK, State.MAINS)
+
+_MAJORITY = 0.5
+# Quiet against the recording's usual epoch: 1 % is −40 dB, far below a gain step of −20 dB, and above an input that is shorted.
+_QUIET = 0.01
+# Breathing stops for up to about two minutes in the longest apneas; what is silent for longer is a sensor.
+_SILENT_EPOCHS = {"effort": 6, "airflow": 6}
+# A signal at its rail for 5 % of an epoch (1.5 s) has lost the shape of its largest waves; R peaks that touch the rail (2 %) have not.
+_CLIPPED_SHARE = 0.05
+# Peak-to-peak of a second (breathing: of an epoch) against the usual one, above which it is movement or a loose electrode. Slow waves
+# stand 4 times above waking EEG, blinks 6 times above sleeping EOG, waking chin tone 40 times above atonia.
+_EXCESS = {"eeg": 12.0, "eog": 15.0, "emg": 150.0, "ecg": 8.0, "effort": 25.0, "airflow": 25.0}
+_MAINS_SHARE = 0.5
+_CHUNK = 64  # epochs at a time, which bounds memory
+
+
+@dataclass(frozen=True)
+class _Epochs:
+    """Statistics of every epoch of a channel; arrays ``[N]`` or ``[N, blocks]``."""
+
+    missing: NDArray[np.float32]  # share of samples that are NaN
+    spread: NDArray[np.float32]  # standard deviation
+    swing: NDArray[np.float32]  # [N, blocks] peak-to-peak; NaN where a block has no sample
+    clipped: NDArray[np.float32]  # share of samples that rest at a rail
+    mains: NDArray[np.float32]  # share of power at 50 or 60 Hz
+
+
+def assess(traces: "Mapping[str, Trace]", n_epochs: int) -> NDArray[np.uint8]:
+    """Judge every channel in every epoch.
+
+    Parameters
+    ----------
+    traces
+        Channel name to its trace at its native rate.
+    n_epochs
+        Number of 30-s epochs.
+
+    Returns
+    -------
+    array
+        ``[N, 11]`` uint8 of ``State`` in the order of ``CHANNELS``.
+    """
+    states = np.full((n_epochs, len(CHANNELS)), State.MISSING, dtype=np.uint8)
+    if n_epochs == 0:
+        return states
+    for column, channel in enumerate(CHANNELS):
+        trace = traces.get(channel.name)
+        if trace is None:
+            continue
+        if channel.kind in ("position", "spo2"):
+            states[:, column] = _slow_states(trace, n_epochs, channel.kind)
+        else:
+            states[:, column] = _wave_states(_statistics(trace, n_epochs, channel.kind), channel.kind)
+    return _probe_off(states)
+
+
+def _probe_off(states: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Tell an oximeter without a finger from a gap of the whole recording."""
+    names = [channel.name for channel in CHANNELS]
+    column = names.index("SPO2")
+    others = np.delete(states, column, axis=1)
+    recorded = ((others != State.GAP) & (others != State.MISSING)).any(axis=1)
+    silent = (states[:, column] == State.GAP) & recorded
+    states[silent, column] = State.DISCONNECTED
+    return states
+
+
+def epoch_blocks(samples: NDArray[np.float32], rate: float, n_epochs: int) -> NDArray[np.float32]:
+    """Cut a trace into epochs.
+
+    Parameters
+    ----------
+    samples
+        1-D trace.
+    rate
+        Its sampling rate in Hz, whole or not.
+    n_epochs
+        Number of epochs; what the trace does not cover is NaN.
+
+    Returns
+    -------
+    array
+        ``[N, floor(30 × rate)]`` float32, a view where the trace allows it. Epochs of a trace slower than one sample an
+        epoch hold the sample before.
+    """
+    exact = EPOCH_SECONDS * rate
+    width = max(1, int(exact + 1e-6))
+    if abs(exact - width) < 1e-6:
+        if samples.size < n_epochs * width:
+            samples = np.concatenate([samples, np.full(n_epochs * width - samples.size, np.nan, dtype=np.float32)])
+        return samples[: n_epochs * width].reshape(n_epochs, width)
+    first = np.floor(np.arange(n_epochs) * exact + 1e-6).astype(np.int64)
+    index = first[:, None] + np.arange(width)
+    out = samples[np.minimum(index, samples.size - 1)] if samples.size else np.empty(index.shape, dtype=np.float32)
+    out[index >= samples.size] = np.nan
+    return out
+
+
+def _slow_states(trace: "Trace", n_epochs: int, kind: str) -> NDArray[np.uint8]:
+    """Position and saturation: a value or none. They may stay the same all night."""
+    blocks = epoch_blocks(trace.samples, trace.rate, n_epochs)
+    good = np.isfinite(blocks) & ((blocks >= 0) if kind == "position" else True)
+    share = good.mean(axis=1)
+    states = np.where(share > _MAJORITY, State.OK, State.GAP).astype(np.uint8)
+    if kind == "position":
+        known = np.isfinite(blocks).mean(axis=1) > _MAJORITY
+        states[(states == State.GAP) & known] = State.DISCONNECTED
+    return states
+
+
+def _statistics(trace: "Trace", n_epochs: int, kind: str) -> _Epochs:
+    blocks = epoch_blocks(trace.samples, trace.rate, n_epochs)
+    seconds = EPOCH_SECONDS if kind not in ("effort", "airflow") and trace.rate >= 8 else 1
+    width = blocks.shape[1] // seconds
+    rails = _rails(trace.samples)
+    out = _Epochs(
+        np.zeros(n_epochs, np.float32),
+        np.zeros(n_epochs, np.float32),
+        np.zeros((n_epochs, seconds), np.float32),
+        np.zeros(n_epochs, np.float32),
+        np.zeros(n_epochs, np.float32),
+    )
+    for start in range(0, n_epochs, _CHUNK):
+        rows = slice(start, min(start + _CHUNK, n_epochs))
+        part = np.ascontiguousarray(blocks[rows])
+        missing = ~np.isfinite(part)
+        out.missing[rows] = missing.mean(axis=1)
+        if missing.any():
+            filled = np.where(missing, np.float32(0), part)
+            count = np.maximum((~missing).sum(axis=1, keepdims=True), 1)
+            mean = filled.sum(axis=1, keepdims=True, dtype=np.float64) / count
+            part = np.where(missing, mean, part).astype(np.float32)
+        out.spread[rows] = part.std(axis=1, dtype=np.float32)
+        cut = part[:, : width * seconds].reshape(part.shape[0], seconds, width)
+        swing = cut.max(axis=2) - cut.min(axis=2)
+        gone = missing[:, : width * seconds].reshape(cut.shape).all(axis=2)
+        out.swing[rows] = np.where(gone, np.float32(np.nan), swing)
+        out.clipped[rows] = _clipped(part, rails)
+        if seconds > 1 and trace.rate >= 110:
+            out.mains[rows] = _mains(cut, trace.rate)
+    return out
+
+
+def _rails(samples: NDArray[np.float32]) -> tuple[float, float]:
+    finite = samples[np.isfinite(samples)] if not np.isfinite(samples.sum()) else samples
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+
+
+def _clipped(part: NDArray[np.float32], rails: tuple[float, float]) -> NDArray[np.float32]:
+    """Return the share of samples that rest at the recording's extreme with a neighbour there too.
+
+    A single sample at the extreme is just the largest one.
+    """
+    low, high = rails
+    if high <= low:
+        return np.zeros(part.shape[0], dtype=np.float32)
+    share = np.zeros(part.shape[0], dtype=np.float32)
+    for at in (part >= high, part <= low):
+        if at.any():
+            share += (at[:, 1:] & at[:, :-1]).mean(axis=1, dtype=np.float32)
+    return share
+
+
+def _mains(cut: NDArray[np.float32], rate: float) -> NDArray[np.float32]:
+    """Return the median over the seconds of an epoch of the share of power at 50 or 60 Hz."""
+    width = cut.shape[2]
+    phase = 2 * np.pi * np.arange(width) / rate
+    centred = cut - cut.mean(axis=2, keepdims=True)
+    power = np.einsum("esw,esw->es", centred, centred) / width
+    best = np.zeros(power.shape, dtype=np.float32)
+    for line in (50.0, 60.0):
+        basis = np.stack([np.cos(line * phase), np.sin(line * phase)], axis=1).astype(np.float32)
+        part = centred @ basis * np.float32(2 / width)
+        best = np.maximum(best, (part**2).sum(axis=2) / 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(power > 0, best / power, 0.0)
+    return np.median(share, axis=1).astype(np.float32)
+
+
+def _wave_states(epochs: _Epochs, kind: str) -> NDArray[np.uint8]:
+    states = np.full(epochs.missing.shape, State.OK, dtype=np.uint8)
+    recorded = epochs.missing <= _MAJORITY
+    moving = recorded & (epochs.spread > 0)
+    usual = float(np.median(epochs.spread[moving])) if moving.any() else 0.0
+    swings = epochs.swing[moving]
+    swings = swings[np.isfinite(swings) & (swings > 0)]
+    usual_swing = float(np.median(swings)) if swings.size else 0.0
+
+    excess = _share(epochs.swing > _EXCESS[kind] * usual_swing, epochs.swing) > _MAJORITY
+    states[excess & (usual_swing > 0)] = State.ARTEFACT
+    states[epochs.mains > _MAINS_SHARE] = State.MAINS
+    states[epochs.clipped >= _CLIPPED_SHARE] = State.CLIPPED
+    states[epochs.clipped > _MAJORITY] = State.DISCONNECTED
+
+    still = _share(epochs.swing <= 0, epochs.swing) > _MAJORITY
+    constant = epochs.spread <= np.float32(1e-6) * usual
+    quiet = (epochs.spread < _QUIET * usual) & ~constant
+    if kind in _SILENT_EPOCHS and usual > 0:
+        silent = _long_runs(constant | quiet | still, _SILENT_EPOCHS[kind])
+        states[silent & (constant | still)] = State.FLAT
+        states[silent & ~(constant | still)] = State.DISCONNECTED
+    else:
+        states[quiet] = State.DISCONNECTED
+        states[constant | still] = State.FLAT
+    states[~recorded] = State.GAP
+    return states
+
+
+def _share(true: NDArray[np.bool_], swing: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the share of an epoch's blocks for which something holds, among those that have samples."""
+    there = np.isfinite(swing)
+    return ((true & there).sum(axis=1) / np.maximum(there.sum(axis=1), 1)).astype(np.float32)
+
+
+def _long_runs(mask: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
+    """Keep the runs of True that are long, or that fill the whole recording."""
+    out = np.zeros_like(mask)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        if stop - start >= least or stop - start == mask.size:
+            out[start:stop] = True
+    return out

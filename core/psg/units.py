@@ -1,0 +1,181 @@
+"""Physical units made canonical: voltages, oxygen saturation, body position codes."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Units of voltage in µV.
+_MICROVOLTS = {"V": 1e6, "MV": 1e3, "UV": 1.0, "NV": 1e-3}
+_WORDS = {
+    "VOLT": "V",
+    "VOLTS": "V",
+    "MILLIVOLT": "MV",
+    "MILLIVOLTS": "MV",
+    "MICROVOLT": "UV",
+    "MICROVOLTS": "UV",
+    "NANOVOLT": "NV",
+}
+
+# Robust amplitude (half the 16-84 percentile range inside 30 s) in µV: the least and the greatest that a recording can have at
+# a tenth to ten times the usual gain, and the usual one. EEG and EOG: background of 5-50 µV. EMG: atonia near 0.5 µV, waking
+# tone 5-20 µV. ECG: baseline between complexes of 1 mV.
+_PLAUSIBLE = {"eeg": (0.1, 2e3, 15.0), "eog": (0.1, 4e3, 20.0), "emg": (0.01, 4e3, 4.0), "ecg": (1.0, 2e4, 80.0)}
+
+
+def voltage_factor(unit: str) -> float | None:
+    """Return how many µV one unit is.
+
+    Parameters
+    ----------
+    unit
+        The declared unit; both micro signs, ``u`` and ``mc`` for µ, brackets and words are understood.
+
+    Returns
+    -------
+    float or None
+        None for an empty unit and for one that is no voltage.
+    """
+    text = unicodedata.normalize("NFKC", unit).strip().strip("[]()").strip()
+    text = re.sub(r"^(?:μ|µ|mc|\\xb5|\?)(?=[Vv])", "u", text).upper()
+    return _MICROVOLTS.get(_WORDS.get(text, text))
+
+
+def amplitude(samples: NDArray[np.float32], rate: float) -> float:
+    """Measure the usual amplitude of a signal.
+
+    Parameters
+    ----------
+    samples
+        1-D signal; NaN in gaps.
+    rate
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    float
+        Median over up to 48 windows of 10 s of half the range between the 16th and 84th percentile (the standard deviation for a
+        Gaussian), flat windows left out; 0 where nothing moves.
+    """
+    width = max(8, round(10 * rate))
+    count = samples.size // width
+    if count == 0:
+        count, width = 1, samples.size
+    if width == 0:
+        return 0.0
+    rows = np.unique(np.linspace(0, count - 1, min(count, 48)).astype(np.int64))
+    windows = samples[: count * width].reshape(count, width)[rows]
+    windows = windows[np.isfinite(windows).all(axis=1)]
+    if not windows.size:
+        return 0.0
+    low, high = np.percentile(windows, [16, 84], axis=1)
+    spread = (high - low) / 2
+    spread = spread[spread > 0]
+    return float(np.median(spread)) if spread.size else 0.0
+
+
+def microvolts(samples: NDArray[np.float32], rate: float, kind: str, unit: str) -> tuple[float, str]:
+    """Decide the factor to µV from the declared unit and the amplitude.
+
+    Parameters
+    ----------
+    samples
+        1-D signal in the declared unit.
+    rate
+        Sampling rate in Hz.
+    kind
+        ``eeg eog emg ecg``.
+    unit
+        The declared unit.
+
+    Returns
+    -------
+    tuple of float and str
+        The factor, and a repair in words where the declared unit was missing or cannot be true; else an empty text.
+    """
+    declared = voltage_factor(unit)
+    least, greatest, usual = _PLAUSIBLE[kind]
+    size = amplitude(samples, rate)
+    if size == 0.0:
+        return declared or 1.0, ""
+    if declared is not None and least <= size * declared <= greatest:
+        return declared, ""
+    factor = min(_MICROVOLTS.values(), key=lambda item: abs(np.log10(size * item / usual)))
+    if declared is not None and not least <= size * factor <= greatest:
+        return declared, ""
+    name = {1e6: "V", 1e3: "mV", 1.0: "µV", 1e-3: "nV"}[factor]
+    if declared is None:
+        return factor, f"no unit of voltage declared; the amplitude fits {name}"
+    return factor, f"declared in {unit.strip()}, but the amplitude fits {name}"
+
+
+def saturation(samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], str]:
+    """Bring oxygen saturation to per cent.
+
+    Parameters
+    ----------
+    samples
+        1-D: per cent, a fraction, or per mille. 0, 127 and everything outside 40 to 100 means no signal.
+
+    Returns
+    -------
+    tuple of array and str
+        Per cent with NaN for no signal, and a repair in words where the scale was not per cent.
+    """
+    positive = samples[np.isfinite(samples) & (samples > 0)]
+    top = float(np.percentile(positive, 75)) if positive.size else 0.0
+    factor, repair = 1.0, ""
+    if 0.4 <= top <= 1.02:
+        factor, repair = 100.0, "a fraction, not per cent"
+    elif 400.0 <= top <= 1020.0:
+        factor, repair = 0.1, "per mille, not per cent"
+    percent = samples * np.float32(factor)
+    # Half a per cent of grace: interpolating exporters overshoot 100.
+    valid = (percent >= 40.0) & (percent <= 100.5)
+    return np.where(valid, np.minimum(percent, np.float32(100.0)), np.float32(np.nan)), repair
+
+
+def positions(samples: NDArray[np.float32], codes: Mapping[int, int] | None) -> tuple[NDArray[np.float32], str]:
+    """Bring body position to the model's codes.
+
+    Parameters
+    ----------
+    samples
+        1-D: the recorder's codes, or an angle in degrees about the body's long axis (0 supine, positive to the left).
+    codes
+        The recorder's codes to ours; None where nothing says so.
+
+    Returns
+    -------
+    tuple of array and str
+        0 right, 1 left, 2 supine, 3 prone, 4 upright, −1 unknown; and a remark where a table was assumed.
+    """
+    finite = samples[np.isfinite(samples)]
+    out = np.full(samples.shape, -1.0, dtype=np.float32)
+    if not finite.size:
+        return out, ""
+    rounded = np.round(samples)
+    whole = np.abs(samples - rounded) < 0.25
+    if codes is not None:
+        for raw, code in codes.items():
+            out[whole & (rounded == raw)] = code
+        return out, ""
+    if float(finite.min()) >= -1.25 and float(finite.max()) <= 4.25:
+        known = whole & (rounded >= 0)
+        out[known] = rounded[known]
+        return out, "codes taken as 0 right, 1 left, 2 supine, 3 prone, 4 upright"
+    if float(np.abs(finite).max()) <= 361.0 and np.unique(np.round(finite)).size > 8:
+        return _angles(samples), "taken as an angle: 0 supine, positive to the left"
+    return out, "codes of an unknown recorder; a montage's [position] table can name them"
+
+
+def _angles(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    turned = np.mod(samples + 180.0, 360.0) - 180.0
+    out = np.full(samples.shape, -1.0, dtype=np.float32)
+    out[np.abs(turned) <= 45.0] = 2
+    out[(turned > 45.0) & (turned < 135.0)] = 1
+    out[(turned < -45.0) & (turned > -135.0)] = 0
+    out[np.abs(turned) >= 135.0] = 3
+    return out
