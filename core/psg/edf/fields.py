@@ -82,10 +82,9 @@ def parse_start(day: bytes, clock: bytes, long_date: date | None) -> tuple[datet
     """
     time_parts = _PARTS.match(clock.decode("latin-1"))
     try:
-        moment = time(*(int(part) for part in time_parts.groups()), tzinfo=None) if time_parts else None
+        hour, minute, second = (int(part) for part in time_parts.groups()) if time_parts else (24, 0, 0)
+        moment = time(hour, minute, second)
     except ValueError:
-        moment = None
-    if moment is None:
         return None, "The start time in the header is not a time of day; the recording has no clock."
     if long_date is not None:
         return datetime.combine(long_date, moment), ""

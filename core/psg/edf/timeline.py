@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ class Timeline:
     @property
     def gaps(self) -> tuple[tuple[float, float], ...]:
         """Onset and duration of each gap, in seconds from the recording's start."""
-        pairs = zip(self.segments[:-1], self.segments[1:], strict=True)
+        pairs = pairwise(self.segments)
         ends = ((before.onset + before.count * self.record_duration, after.onset) for before, after in pairs)
         return tuple((end, onset - end) for end, onset in ends)
 
