@@ -34,6 +34,10 @@ class EpochMeasurements:
     """One tuple an epoch: heart rate first, then saturation, each in order of time."""
     events: tuple[Event, ...]
     """Events that were measured by rule (desaturations), in order of onset."""
+    depths: tuple[float, ...] = ()
+    """Points that the saturation falls in each event; as long as ``events`` when it was measured."""
+    below_90: NDArray[np.float32] | None = None
+    """Shape (epochs,), seconds with a saturation below 90 %; None when it was not measured."""
 
     @property
     def n_epochs(self) -> int:
@@ -46,9 +50,9 @@ class EpochMeasurements:
         Returns
         -------
         tuple[dict[str, NDArray[Any]], dict[str, Any]]
-            ``measured_values`` float32 (names, epochs), ``measured_trends`` float64 (trends, 5: epoch, quantity, direction,
-            start, end), ``measured_events`` float64 (events, 4: type, onset, duration, confidence); and the notes that name
-            the codes.
+            ``measured_values`` float32 (names, epochs), ``measured_trends`` float64 (trends, 5: epoch, quantity,
+            direction, start, end), ``measured_events`` float64 (events, 4: type, onset, duration, confidence); and
+            the notes that name the codes.
         """
         names = list(self.values)
         trends = [
@@ -72,6 +76,9 @@ class EpochMeasurements:
             "measured_trends": np.array(trends, dtype=np.float64).reshape(-1, 5),
             "measured_events": np.array(events, dtype=np.float64).reshape(-1, 4),
         }
+        tables["measured_depths"] = np.array(self.depths, dtype=np.float64)
+        if self.below_90 is not None:
+            tables["measured_below_90"] = self.below_90.astype(np.float32)
         return tables, {
             "measured_names": names,
             "measured_quantities": list(_QUANTITIES),
@@ -119,7 +126,14 @@ class EpochMeasurements:
             for kind, onset, duration, confidence in np.asarray(tables["measured_events"]).tolist()
         )
         values = {name: table[row] for row, name in enumerate(notes["measured_names"])}
-        return cls(values=values, trends=tuple(tuple(row) for row in rows), events=events)
+        below_90 = tables.get("measured_below_90")
+        return cls(
+            values=values,
+            trends=tuple(tuple(row) for row in rows),
+            events=events,
+            depths=tuple(np.asarray(tables.get("measured_depths", ())).tolist()),
+            below_90=None if below_90 is None else np.asarray(below_90, dtype=np.float32),
+        )
 
 
 def measure(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epochs: int) -> EpochMeasurements:
@@ -156,4 +170,6 @@ def measure(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epochs: in
         values={name: measured[name].astype(np.float32) for name in MEASUREMENTS},
         trends=tuple((*heart, *blood) for heart, blood in zip(cardiac.trends, oxygen.trends, strict=True)),
         events=oxygen.events,
+        depths=oxygen.depths,
+        below_90=oxygen.below_90.astype(np.float32),
     )

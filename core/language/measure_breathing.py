@@ -21,6 +21,7 @@ TYPICAL = (0.5, 1.5)  # of the median interval: outside, a breath was missed or 
 LEAST_INTERVALS = 3
 LEAST_COVERED = 12.0  # s of an epoch that intervals have to cover
 LEAST_SHARE = 0.5  # of the 0.05 to 8 Hz power that breathing has to hold in an epoch
+ENVELOPE_SECONDS = 4  # over which the size of breathing is taken: about a breath
 BASELINE_SECONDS = 300  # around, in which the baseline of the amplitude is taken
 LEAST_COHERENCE = 0.6
 
@@ -83,9 +84,9 @@ def breath_rate(times: NDArray[np.float64], n_epochs: int) -> tuple[NDArray[np.f
     -------
     tuple[NDArray[np.float64], NDArray[np.float64]]
         Rate in breaths a minute: 60 over the mean of the typical intervals (0.5 to 1.5 times the median of the 15
-        around, at most 10 s) whose middle lies in the epoch, so that an apnea or a missed breath does not lower it. Variability
-        in seconds: the standard deviation (n − 1) of the same intervals. Both (epochs,), NaN with fewer than 3 intervals
-        or 12 s of them.
+        around, at most 10 s) whose middle lies in the epoch, so that an apnea or a missed breath does not lower it.
+        Variability in seconds: the standard deviation (n − 1) of the same intervals. Both (epochs,), NaN with fewer
+        than 3 intervals or 12 s of them.
     """
     intervals = np.diff(times)
     if len(intervals) < LEAST_INTERVALS:
@@ -105,8 +106,9 @@ def breath_rate(times: NDArray[np.float64], n_epochs: int) -> tuple[NDArray[np.f
 def flatness(channel: Sampled) -> NDArray[np.float64]:
     """Measure how flat the top of inspiratory flow is: 0.41 for a half sine, 1 for a plateau.
 
-    An inspiration is a stretch of 0.4 to 5 s above the signal's own mean level (inspiration upward, as AASM shows it); its
-    flatness is the share of that time in which flow is at least 80 % of its peak (after the flattening indices of Teschler et al. 1996).
+    An inspiration is a stretch of 0.4 to 5 s above the signal's own mean level (inspiration upward, as AASM shows
+    it); its flatness is the share of that time in which flow is at least 80 % of its peak (after the flattening
+    indices of Teschler et al. 1996).
 
     Parameters
     ----------
@@ -217,7 +219,7 @@ def envelope(channel: Sampled) -> NDArray[np.float64]:
         the channel's unit; NaN where the channel is not valid.
     """
     narrow = _band(channel, BAND)
-    window = 4 * channel.rate + 1
+    window = ENVELOPE_SECONDS * channel.rate + 1
     excursion = ndimage.maximum_filter1d(narrow, window) - ndimage.minimum_filter1d(narrow, window)
     middle = slice(channel.rate // 2, None, channel.rate)
     return np.where(channel.valid[middle], excursion[middle], np.nan)

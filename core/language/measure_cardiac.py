@@ -1,5 +1,6 @@
 """What the ECG shows: beats, their rate, and its variability."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -273,8 +274,5 @@ def _median_by_epoch(beats: Beats, n_epochs: int) -> NDArray[np.float64]:
     rows = np.floor(beats.times / EPOCH_SECONDS).astype(np.int64)
     bounds = np.searchsorted(rows, np.arange(n_epochs + 1))
     return np.array(
-        [
-            np.median(beats.prominence[start:end]) if end > start else 0.0
-            for start, end in zip(bounds[:-1], bounds[1:], strict=True)
-        ]
+        [np.median(beats.prominence[start:end]) if end > start else 0.0 for start, end in itertools.pairwise(bounds)]
     )

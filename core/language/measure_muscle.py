@@ -40,7 +40,8 @@ def measure_chin(
         ``chin_median_frequency`` (Hz, halves the power between 10 and 100 Hz, mains left out);
         ``chin_burst_ratio`` (95th percentile over median of the 0.1-s root mean squares; 1.2 for steady tone);
         ``chin_burst_rate`` (Hz, strongest rhythm between 0.2 and 4 Hz of those root mean squares, told only where the
-        spectral peak is distinct); ``chin_tone`` (median of the root mean squares over the night's median; 1 is this night's usual).
+        spectral peak is distinct); ``chin_tone`` (median of the root mean squares over the night's median; 1 is this
+        night's usual).
     """
     names = ("chin_median_frequency", "chin_burst_ratio", "chin_burst_rate", "chin_tone")
     values = {name: np.full(n_epochs, np.nan) for name in names}

@@ -34,6 +34,10 @@ class OxygenMeasurements:
     """One tuple an epoch."""
     events: tuple[Event, ...]
     """Desaturations of at least 3 points."""
+    depths: tuple[float, ...]
+    """Points from baseline to nadir, one an event."""
+    below_90: NDArray[np.float64]
+    """Shape (epochs,), seconds below 90 %; NaN where the saturation is not measured."""
 
 
 def oxygen_course(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epochs: int) -> NDArray[np.float64]:
@@ -134,7 +138,20 @@ def measure_oxygen(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epo
         "spo2_mean": np.where(enough, np.where(read, seconds, 0).sum(axis=1) / np.maximum(read.sum(axis=1), 1), np.nan),
         "spo2_max": np.where(enough, np.max(np.where(read, seconds, -np.inf), axis=1), np.nan),
     }
-    return OxygenMeasurements(values, trends("spo2", seconds, TREND_CHANGE, TREND_NOISE), desaturations(course))
+    events = desaturations(course)
+    return OxygenMeasurements(
+        values=values,
+        trends=trends("spo2", seconds, TREND_CHANGE, TREND_NOISE),
+        events=events,
+        depths=tuple(depth(course, event) for event in events),
+        below_90=np.where(enough, (np.where(read, seconds, np.inf) < 90.0).sum(axis=1), np.nan),
+    )
+
+
+def depth(course: NDArray[np.float64], event: Event) -> float:
+    """Measure how far a desaturation falls, in points from its first second to its lowest."""
+    inside = course[int(event.onset) : int(event.onset + event.duration) + 1]
+    return float(inside[0] - np.nanmin(inside))
 
 
 def _next_fall(course: NDArray[np.float64], start: int, drop: float) -> tuple[int, int] | None:

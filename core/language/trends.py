@@ -1,5 +1,6 @@
 """Rising, falling and stable stretches inside an epoch."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,8 +33,8 @@ def trends(quantity: str, series: NDArray[np.float64], smallest: float, noise: f
 
     The stretches are the least-squares broken line (each stretch with a line of its own) of one, two or three
     pieces of at least five seconds; a further piece has to remove a third of the remaining squared error, and that
-    error has to be above ``noise``. A stretch is stable unless its line rises or falls by ``smallest``; neighbours of one
-    direction are joined.
+    error has to be above ``noise``. A stretch is stable unless its line rises or falls by ``smallest``; neighbours of
+    one direction are joined.
 
     Parameters
     ----------
@@ -107,7 +108,7 @@ def _best_cuts(error: NDArray[np.float64], size: int, noise: float) -> list[tupl
 
 def _told(quantity: str, cuts: tuple[int, ...], change: NDArray[np.float64], smallest: float) -> tuple[Trend, ...]:
     told: list[Trend] = []
-    for start, end in zip(cuts[:-1], cuts[1:], strict=True):
+    for start, end in itertools.pairwise(cuts):
         move = change[start, end]
         direction = "stable" if abs(move) < smallest else ("increasing" if move > 0 else "decreasing")
         if told and told[-1].direction == direction:

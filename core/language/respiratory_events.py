@@ -1,0 +1,129 @@
+"""Apneas and hypopneas by rule, from airflow, effort and saturation; no EEG is needed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from core.language.epochs import sampled
+from core.language.measure_breathing import BREATH_RATE, ENVELOPE_SECONDS, envelope
+from core.language.measure_oxygen import desaturations, oxygen_course
+from core.psg.preprocess import Trace
+from core.psg.scoring import Event
+
+BASELINE_SECONDS = 120  # before, in which breathing is called usual (AASM: stable breathing of two minutes)
+BASELINE_PERCENTILE = 80  # AASM takes the three largest breaths where breathing is not stable
+APNEA = 0.2  # of the baseline: AASM's drop of 90 % as excursions over noise and heartbeat show it
+APNEA_EDGE = 0.5  # of the baseline, where an apnea begins and ends
+HYPOPNEA = 0.7  # of the baseline: AASM's drop of 30 %
+HYPOPNEA_ALONE = 0.5  # where no saturation can confirm it
+SHORTEST = 10.0  # s (AASM)
+LONGEST = 120.0  # s; a longer change of amplitude is a change of sensor or posture
+JOINED = 2  # s of recovery that do not end an event
+DESATURATION_LAG = 45.0  # s from the end of an event to the onset of the desaturation that it caused
+NO_EFFORT = 0.25  # of the effort's baseline
+SOME_EFFORT = 0.4  # of the effort's baseline
+
+
+@dataclass(frozen=True)
+class _Course:
+    """Breathing against its baseline, second by second."""
+
+    relative: NDArray[np.float64]
+    """Shape (seconds,); 1 is usual, NaN unknown."""
+
+
+def respiratory_events(traces: Mapping[str, Trace], states: NDArray[np.uint8]) -> tuple[Event, ...]:
+    """Find apneas and hypopneas (AASM manual 2.6, section VIII).
+
+    Airflow, nasal pressure or thermistor in any unit, is followed as the excursion of four seconds against the
+    80th percentile of the two minutes before. An apnea falls by 90 %, a hypopnea by at least 30 % with a
+    desaturation of 3 % that begins before 45 s after its end; both last 10 s or more. An apnea is central without
+    effort, mixed when effort comes back before its end, obstructive otherwise. Without a saturation, a hypopnea has to
+    fall by half. Without an EEG, arousals cannot confirm a hypopnea, and wake is not told from sleep: the caller
+    keeps the events of sleep.
+
+    Parameters
+    ----------
+    traces
+        Channel name to trace.
+    states
+        Shape (epochs, channels), state codes.
+
+    Returns
+    -------
+    tuple[Event, ...]
+        In order of onset, with a confidence: 0.9 for an apnea (0.6 without an effort to type it), 0.8 for a hypopnea
+        with its desaturation, 0.4 for one that only airflow shows; none without a usable airflow.
+    """
+    n_epochs = len(states)
+    airflow = _course(traces, states, "AF")
+    if airflow is None:
+        return ()
+    efforts = [course for name in ("THX", "ABD") if (course := _course(traces, states, name)) is not None]
+    saturation = oxygen_course(traces, states, n_epochs)
+    falls = desaturations(saturation)
+    apneas = _spans(airflow.relative, APNEA, APNEA_EDGE)
+    events = [_apnea(start, end, efforts) for start, end in apneas]
+    for start, end in _spans(airflow.relative, HYPOPNEA, HYPOPNEA):
+        if any(start < other_end and end > other_start for other_start, other_end in apneas):
+            continue
+        known = np.isfinite(saturation[int(start) : int(end + DESATURATION_LAG)]).mean() > 0.5
+        linked = any(start <= fall.onset <= end + DESATURATION_LAG for fall in falls)
+        inside = airflow.relative[int(start) + 2 : int(end) - 2]
+        deep = bool(len(inside)) and float(np.nanmedian(inside)) <= HYPOPNEA_ALONE
+        if linked:
+            events.append(Event("hypopnea", start, end - start, 0.8))
+        elif not known and deep:
+            events.append(Event("hypopnea", start, end - start, 0.4))
+    return tuple(sorted(events, key=lambda event: event.onset))
+
+
+def _course(traces: Mapping[str, Trace], states: NDArray[np.uint8], name: str) -> _Course | None:
+    channel = sampled(traces, states, name, BREATH_RATE, len(states))
+    if channel is None:
+        return None
+    size = envelope(channel)
+    rows = np.flatnonzero(np.isfinite(size))
+    if len(rows) < BASELINE_SECONDS:
+        return None
+    usual = ndimage.percentile_filter(
+        size[rows], BASELINE_PERCENTILE, size=BASELINE_SECONDS, origin=BASELINE_SECONDS // 2 - 1, mode="nearest"
+    )
+    floor = 0.1 * np.median(usual)  # a long silence must not become the measure of all breathing
+    relative = np.full(len(size), np.nan)
+    relative[rows] = size[rows] / np.maximum(usual, max(floor, 1e-12))
+    return _Course(relative)
+
+
+def _spans(relative: NDArray[np.float64], depth: float, edge: float) -> list[tuple[float, float]]:
+    """Find stretches of 10 to 120 s below ``edge`` with 10 s below ``depth``, the envelope's reach given back."""
+    reach = ENVELOPE_SECONDS / 2
+    low = np.nan_to_num(relative, nan=1.0) < edge
+    low = ndimage.binary_closing(low, iterations=JOINED) | low
+    deep = np.nan_to_num(relative, nan=1.0) < depth
+    edges = np.diff(np.concatenate([[0], low.astype(np.int8), [0]]))
+    spans = []
+    for start, end in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True):
+        begin, finish = max(start - reach, 0.0), min(end + reach, float(len(relative)))
+        if SHORTEST <= finish - begin <= LONGEST and deep[start:end].sum() + 2 * reach >= SHORTEST:
+            spans.append((float(begin), float(finish)))
+    return spans
+
+
+def _apnea(start: float, end: float, efforts: Sequence[_Course]) -> Event:
+    """Type an apnea by the effort in its first and second half."""
+    inner = slice(int(start + 2), max(int(end - 2), int(start + 2) + 2))
+    known = [course.relative[inner] for course in efforts if np.isfinite(course.relative[inner]).any()]
+    if not known:
+        return Event("obstructive_apnea", start, end - start, 0.6)
+    effort = np.nanmax(np.nan_to_num(np.stack(known), nan=0.0), axis=0)
+    first, second = np.array_split(effort, 2)
+    kind = "obstructive_apnea"
+    if np.median(effort) < NO_EFFORT and np.median(second) < SOME_EFFORT:
+        kind = "central_apnea"
+    elif np.median(first) < NO_EFFORT:
+        kind = "mixed_apnea"
+    return Event(kind, start, end - start, 0.9)
