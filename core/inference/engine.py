@@ -90,9 +90,10 @@ class Engine:
             self._tokenizer = Tokenizer.load(self.bundle.tokenizer.path)
         return self._tokenizer
 
-    def can(self, graph: str) -> bool:
-        """Say whether the bundle has this graph."""
-        return graph in self.bundle.graphs
+    @property
+    def writes(self) -> bool:
+        """Whether the bundle can write text."""
+        return self.bundle.tokenizer is not None and {"decoder_prefill", "decoder_step"} <= set(self.bundle.graphs)
 
     def encode(
         self, signals: NDArray[np.float32], present: NDArray[np.float32] | None = None
@@ -182,16 +183,15 @@ class Engine:
     def _bound(
         self, graph: str, feeds: dict[str, NDArray[Any]], caches: dict[str, Any], names: tuple[str, ...]
     ) -> dict[str, Any]:
-        """Run with the caches left on the device."""
+        """Run with the caches left on the device; `names` are those of the outputs after the logits, in order."""
         session = self._session(graph)
         binding = session.io_binding()
         for name, array in feeds.items():
             binding.bind_cpu_input(name, np.ascontiguousarray(array))
         for name, value in caches.items():
             binding.bind_ortvalue_input(name, value)
-        binding.bind_output("logits", "cpu")
-        for name in names:
-            binding.bind_output(name, self.device)
+        for output in session.get_outputs():
+            binding.bind_output(output.name, "cpu" if output.name == "logits" else self.device)
         session.run_with_iobinding(binding)
         return dict(zip(("logits", *names), binding.get_outputs(), strict=True))
 

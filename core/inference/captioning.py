@@ -1,0 +1,157 @@
+"""Captions of a night: the model writes, measured values fill its slots, and nothing unseen is told."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from core.inference.engine import Engine
+from core.inference.night import Night, NightOptions, measured_night, read_night
+from core.inference.wording import checked_text, tells_the_same
+from core.language.describe import describe
+from core.language.facts import DOMAINS, EpochFacts, epoch_facts
+from core.language.values import printed
+from core.psg.channels import CHANNELS
+from core.psg.preprocess import EPOCH_SECONDS
+from core.psg.quality import State
+from core.psg.scoring import STAGES, UNSCORED, Event, Scoring
+from core.psg.store import PreparedStudy
+
+
+@dataclass(frozen=True)
+class CaptionOptions:
+    """Wishes of a caller."""
+
+    domains: tuple[str, ...] = DOMAINS
+    """Domains to caption."""
+    use_scoring: bool = True
+    """Take stages and events from the study's scoring where it has them."""
+    measured_only: bool = False
+    """Write from the measurements alone, without any model."""
+
+
+@dataclass(frozen=True)
+class EpochCaption:
+    """One line of `<study>.captions.jsonl`."""
+
+    study: str
+    """Name of the study."""
+    epoch: int
+    """Index from 0."""
+    onset: float
+    """Seconds from the start of the recording."""
+    duration: float
+    """Seconds."""
+    stage: str
+    """`W N1 N2 N3 R` or `?`."""
+    stage_probabilities: dict[str, float]
+    """Empty where the stage is scored or `?`."""
+    captions: dict[str, str]
+    """Text by domain."""
+    events: tuple[Event, ...]
+    """Every event that overlaps the epoch, whole, in seconds of the recording."""
+    measurements: dict[str, float]
+    """Reliable values by name, rounded as captions print them."""
+    channels: dict[str, str]
+    """State by channel that the model takes."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the line as JSON values; an unknown confidence is null."""
+        row = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        row["events"] = [event_row(event) for event in self.events]
+        return row
+
+
+def caption_study(
+    study: PreparedStudy,
+    engine: Engine | None,
+    options: CaptionOptions | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Iterator[EpochCaption]:
+    """Caption a study epoch by epoch; see `read_night` and `caption_rows` for its two halves.
+
+    Parameters
+    ----------
+    study
+        A prepared study.
+    engine
+        The model; None only with `measured_only`.
+    options
+        Domains and use of the scoring.
+    progress
+        Called with the number of epochs that each batch has finished.
+
+    Raises
+    ------
+    StudyError
+        There is neither an EEG nor a scoring.
+    """
+    options = options or CaptionOptions()
+    wishes = NightOptions(options.domains, options.use_scoring)
+    if engine is None or options.measured_only:
+        night = measured_night(study, wishes)
+    else:
+        night = read_night(study, engine, wishes, progress)
+    return caption_rows(study, night)
+
+
+def caption_rows(study: PreparedStudy, night: Night) -> Iterator[EpochCaption]:
+    """Print a settled night, a row an epoch."""
+    settled = Scoring(night.staging.stages, night.events)
+    columns = [index for index, channel in enumerate(CHANNELS) if channel.name in night.channels]
+    for epoch in range(study.n_epochs):
+        facts = replace(
+            epoch_facts(epoch, night.measurements, study.states, settled),
+            events_scored=night.events_from != "measurements",
+        )
+        onset = epoch * float(EPOCH_SECONDS)
+        yield EpochCaption(
+            study=study.study,
+            epoch=epoch,
+            onset=onset,
+            duration=float(EPOCH_SECONDS),
+            stage=night.staging.stages[epoch],
+            stage_probabilities=_probabilities(night, epoch),
+            captions=_captions(study, epoch, facts, night),
+            events=tuple(event for event in night.events if _overlaps(event, onset)),
+            measurements={name: printed(name, value) for name, value in facts.values.items()},
+            channels={CHANNELS[k].name: State(int(study.states[epoch, k])).name.lower() for k in columns},
+        )
+
+
+def phrase_seed(source_hash: str, epoch: int) -> int:
+    """Seed of an epoch's wording: from the recording's content, so that no name or neighbour changes it."""
+    return int.from_bytes(hashlib.sha256(f"{source_hash}:{epoch}".encode()).digest()[:4], "big")
+
+
+def event_row(event: Event) -> dict[str, Any]:
+    """Give an event as JSON values, seconds at 0.1-s resolution."""
+    confidence = None if event.confidence is None else round(event.confidence, 3)
+    return {
+        "type": event.type,
+        "onset": round(event.onset, 1),
+        "duration": round(event.duration, 1),
+        "confidence": confidence,
+    }
+
+
+def _overlaps(event: Event, onset: float) -> bool:
+    return event.onset < onset + EPOCH_SECONDS and event.onset + event.duration > onset
+
+
+def _probabilities(night: Night, epoch: int) -> dict[str, float]:
+    if night.staging.probabilities is None or night.staging.stages[epoch] == UNSCORED:
+        return {}
+    return {stage: float(p) for stage, p in zip(STAGES, night.staging.probabilities[epoch], strict=True)}
+
+
+def _captions(study: PreparedStudy, epoch: int, facts: EpochFacts, night: Night) -> dict[str, str]:
+    """Text by domain: the model's where it agrees with what is settled, else written from the facts."""
+    captions = {}
+    for domain in (domain for domain in DOMAINS if domain in night.domains):
+        draft = night.drafts.get(epoch, {}).get(domain)
+        text = checked_text(draft.text, facts, domain) if draft else ""
+        if not text or (domain == "stage_event" and not tells_the_same(text, facts)):
+            text = describe(facts, domain, phrase_seed(study.source_hash, epoch), "numbers")
+        captions[domain] = text
+    return captions

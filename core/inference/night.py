@@ -1,0 +1,195 @@
+"""A night read by the model: encoded, decoded batch by batch, its stages and events settled."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.inference.decoding import greedy
+from core.inference.drafts import Draft, read_events
+from core.inference.engine import Engine
+from core.inference.events import BREATHING, EEG, NEEDED_CHANNELS, DraftEvent, merge_drafts
+from core.inference.staging import (
+    Staging,
+    StagingOptions,
+    encode_rows,
+    require_eeg,
+    stage_embeddings,
+    staging_of_scoring,
+    seen,
+)
+from core.inference.studies import measurements_of
+from core.language.facts import DOMAINS
+from core.language.measure import EpochMeasurements
+from core.psg.channels import CHANNELS
+from core.psg.scoring import UNSCORED, Event
+from core.psg.store import PreparedStudy
+
+DOMAIN_CHANNELS = {
+    "brain": (*EEG, "EOG_L", "EOG_R"),
+    "cardiac": ("ECG", "SPO2"),
+    "respiration": BREATHING,
+    "somatic": ("EMG_CHIN", "POS"),
+    "stage_event": (*EEG, *BREATHING),
+}
+"""A domain is decoded where one of these channels of the bundle is usable."""
+
+
+@dataclass(frozen=True)
+class NightOptions:
+    """Wishes of a caller."""
+
+    domains: tuple[str, ...] = DOMAINS
+    """Domains to caption."""
+    use_scoring: bool = True
+    """Take stages and events from the study's scoring where it has them."""
+
+
+@dataclass(frozen=True)
+class Night:
+    """What is settled about a study before its first caption is printed."""
+
+    staging: Staging
+    """Stages, from the scoring or the model."""
+    events: tuple[Event, ...]
+    """Events of the night by onset, measured desaturations among them."""
+    events_from: str
+    """Who looked for them: `scoring`, `model`, or `measurements` (desaturations alone)."""
+    measurements: EpochMeasurements
+    """Measured values of every epoch."""
+    embeddings: NDArray[np.float32] | None
+    """[N, D]; None without a model."""
+    drafts: Mapping[int, Mapping[str, Draft]]
+    """What the model wrote, by epoch and domain; a domain without usable channels is absent."""
+    channels: tuple[str, ...]
+    """Channels that the model takes; all that are known without a model."""
+    domains: tuple[str, ...]
+    """Domains to caption."""
+
+
+def read_night(
+    study: PreparedStudy,
+    engine: Engine,
+    options: NightOptions | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Night:
+    """Encode a night, let the model write about it, and settle its stages and events.
+
+    Signals and decoder tokens are held a batch at a time; texts and embeddings are kept.
+
+    Parameters
+    ----------
+    study
+        Measured here where it carries no measurements.
+    engine
+        The model; one without a text decoder gives stages and no drafts.
+    options
+        Domains and use of the scoring.
+    progress
+        Called with the number of epochs that each batch has finished.
+
+    Raises
+    ------
+    StudyError
+        There is neither an EEG nor a scoring.
+    """
+    options = options or NightOptions()
+    measurements = measurements_of(study)
+    staging = staging_of_scoring(study, StagingOptions(options.use_scoring))
+    if staging is None:
+        require_eeg(study)
+    scored = _scored_events(study, options)
+    embeddings, drafts = _encode_and_write(study, engine, _domains_to_write(engine, options, scored), progress)
+    if staging is None:
+        staging = stage_embeddings(embeddings, study, engine)
+    events = scored or merge_drafts(_draft_events(drafts), _visible(study, engine))
+    return Night(
+        staging=staging,
+        events=_with_measured(events, measurements),
+        events_from="scoring" if scored else "model" if engine.writes else "measurements",
+        measurements=measurements,
+        embeddings=embeddings,
+        drafts=drafts,
+        channels=engine.bundle.channels,
+        domains=options.domains,
+    )
+
+
+def measured_night(study: PreparedStudy, options: NightOptions | None = None) -> Night:
+    """Settle a night from its measurements and scoring alone, without any model."""
+    options = options or NightOptions()
+    measurements = measurements_of(study)
+    scored = _scored_events(study, options)
+    staging = staging_of_scoring(study, StagingOptions(options.use_scoring))
+    return Night(
+        staging=staging or Staging((UNSCORED,) * study.n_epochs, None, "none"),
+        events=_with_measured(scored, measurements),
+        events_from="scoring" if scored else "measurements",
+        measurements=measurements,
+        embeddings=None,
+        drafts={},
+        channels=tuple(channel.name for channel in CHANNELS),
+        domains=options.domains,
+    )
+
+
+def _scored_events(study: PreparedStudy, options: NightOptions) -> tuple[Event, ...]:
+    return study.scoring.events if options.use_scoring and study.scoring is not None else ()
+
+
+def _with_measured(events: tuple[Event, ...], measurements: EpochMeasurements) -> tuple[Event, ...]:
+    """Add the measured desaturations where nobody scored any."""
+    if not any(event.type == "desaturation" for event in events):
+        events = (*events, *measurements.events)
+    return tuple(sorted(events, key=lambda event: (event.onset, event.type)))
+
+
+def _domains_to_write(engine: Engine, options: NightOptions, scored: tuple[Event, ...]) -> tuple[str, ...]:
+    """Domains that the model is asked for: the events' domain whenever nobody scored them."""
+    if not engine.writes:
+        return ()
+    wanted = {*options.domains, "stage_event"} - ({"stage_event"} if scored else set())
+    return tuple(domain for domain in engine.bundle.domains if domain in wanted)
+
+
+def _encode_and_write(
+    study: PreparedStudy, engine: Engine, domains: tuple[str, ...], progress: Callable[[int], object] | None
+) -> tuple[NDArray[np.float32], dict[int, dict[str, Draft]]]:
+    embeddings = np.empty((study.n_epochs, engine.bundle.embed_dim), np.float32)
+    drafts: dict[int, dict[str, Draft]] = {}
+    visible = {domain: _seen(study, engine, DOMAIN_CHANNELS[domain]) for domain in domains}
+    for first in range(0, study.n_epochs, engine.batch):
+        rows = np.arange(first, min(first + engine.batch, study.n_epochs))
+        embeddings[rows], tokens = encode_rows(study, engine, rows)
+        asked = [(row, domain) for domain in domains for row in range(len(rows)) if visible[domain][rows[row]]]
+        for (row, domain), draft in zip(asked, _write(engine, tokens, asked), strict=True):
+            drafts.setdefault(int(rows[row]), {})[domain] = draft
+        if progress is not None:
+            progress(len(rows))
+    return embeddings, drafts
+
+
+def _write(engine: Engine, tokens: NDArray[np.float32], asked: Sequence[tuple[int, str]]) -> list[Draft]:
+    """Write the texts of one batch: (row in the batch, domain)."""
+    if not asked:
+        return []
+    rows = np.array([row for row, _ in asked], np.intp)
+    conditions = [engine.bundle.domains.index(domain) for _, domain in asked]
+    return [Draft(engine.tokenizer, decoded) for decoded in greedy(engine, tokens[rows], conditions)]
+
+
+def _draft_events(drafts: Mapping[int, Mapping[str, Draft]]) -> Iterator[DraftEvent]:
+    for epoch in sorted(drafts):
+        if "stage_event" in drafts[epoch]:
+            yield from read_events(epoch, drafts[epoch]["stage_event"])
+
+
+def _visible(study: PreparedStudy, engine: Engine) -> dict[str, NDArray[np.bool_]]:
+    """Tell by event type in which epochs, [N], the model can see such an event."""
+    return {kind: _seen(study, engine, needed) for kind, needed in NEEDED_CHANNELS.items()}
+
+
+def _seen(study: PreparedStudy, engine: Engine, names: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Tell for each epoch, [N], whether the model takes one of these channels and it is usable."""
+    return seen(study, tuple(name for name in names if name in engine.bundle.channels))

@@ -1,0 +1,172 @@
+"""Zero-shot sleep staging: cosines to stage prompts, smoothed over the night by a hidden Markov model."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import StudyError
+from core.inference.bundle import StagingFacts
+from core.inference.engine import Engine
+from core.language.prompts import stage_prompts
+from core.psg.channels import CHANNELS
+from core.psg.scoring import STAGES, UNSCORED
+from core.psg.store import PreparedStudy
+
+DIGITS = 4  # decimals of a probability wherever it is written
+_SMALLEST = 1e-12  # stands for the logarithm of zero
+EEG = ("EEG_C3", "EEG_C4")
+
+
+@dataclass(frozen=True)
+class StagingOptions:
+    """Wishes of a caller."""
+
+    use_scoring: bool = True
+    """Take the stages of the study's scoring where it has one."""
+    smooth: bool = True
+    """Weigh neighbouring epochs; False for each epoch by itself."""
+
+
+@dataclass(frozen=True)
+class Staging:
+    """Stages of a night."""
+
+    stages: tuple[str, ...]
+    """One an epoch; `?` where it cannot be scored."""
+    probabilities: NDArray[np.float64] | None
+    """[N, 5] rounded to four digits, NaN rows where `?`; None where the stages come from a scoring."""
+    source: str
+    """`scoring` or `model`."""
+
+
+def stage_study(study: PreparedStudy, engine: Engine, options: StagingOptions | None = None) -> Staging:
+    """Stage one study.
+
+    Raises
+    ------
+    StudyError
+        There is neither an EEG nor a scoring.
+    """
+    options = options or StagingOptions()
+    if scored := staging_of_scoring(study, options):
+        return scored
+    require_eeg(study)
+    return stage_embeddings(embed_study(study, engine), study, engine, options)
+
+
+def embed_study(study: PreparedStudy, engine: Engine) -> NDArray[np.float32]:
+    """Embed every epoch, a batch at a time.
+
+    Returns
+    -------
+    ndarray
+        [N, D] float32, L2-normalised.
+    """
+    rows = np.empty((study.n_epochs, engine.bundle.embed_dim), np.float32)
+    for first in range(0, study.n_epochs, engine.batch):
+        part = slice(first, min(first + engine.batch, study.n_epochs))
+        rows[part] = encode_rows(study, engine, part)[0]
+    return rows
+
+
+def encode_rows(
+    study: PreparedStudy, engine: Engine, rows: slice | NDArray[np.intp]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Encode some epochs: embeddings [n, D] and decoder tokens [n, Q, W]."""
+    channels = engine.bundle.channels
+    return engine.encode(study.stack(channels, rows), study.present(channels, rows))
+
+
+def staging_of_scoring(study: PreparedStudy, options: StagingOptions) -> Staging | None:
+    """Give the stages of the study's scoring, or None where there are none or they are not wanted."""
+    if not options.use_scoring or study.scoring is None:
+        return None
+    if not any(stage in STAGES for stage in study.scoring.stages):
+        return None
+    return Staging(tuple(study.scoring.stages), None, "scoring")
+
+
+def require_eeg(study: PreparedStudy) -> None:
+    """Refuse a study without any usable EEG; StudyError lists what it has."""
+    if seen(study, EEG).any():
+        return
+    found = [channel.name for channel in CHANNELS if seen(study, (channel.name,)).any()]
+    raise StudyError(
+        f"{study.study} has no usable EEG, so its sleep cannot be staged; it has {', '.join(found) or 'nothing usable'}.",
+        "Name the EEG with --montage, or give a scoring with --scoring.",
+    )
+
+
+def seen(study: PreparedStudy, channels: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Tell for each epoch, [N], whether a model may see one of the channels."""
+    return np.asarray((study.present(channels) > 0).any(axis=1), bool)
+
+
+def stage_embeddings(
+    embeddings: NDArray[np.float32], study: PreparedStudy, engine: Engine, options: StagingOptions | None = None
+) -> Staging:
+    """Stage epochs that are embedded already; an epoch without usable EEG is `?`."""
+    options = options or StagingOptions()
+    evidence = stage_evidence(embeddings, stage_anchors(engine), engine.bundle.staging)
+    scorable = seen(study, EEG)
+    evidence[~scorable] = 0.0  # nothing is known: the neighbours decide, and nothing is printed
+    if options.smooth:
+        posterior = posterior_marginals(evidence, np.array(engine.bundle.staging.transitions))
+    else:
+        posterior = np.exp(evidence - evidence.max(axis=1, keepdims=True))
+        posterior /= posterior.sum(axis=1, keepdims=True)
+    probabilities = np.round(posterior, DIGITS)
+    best = probabilities.argmax(axis=1)  # of the printed figures, so that stage and figures agree
+    stages = tuple(STAGES[k] if ok else UNSCORED for k, ok in zip(best, scorable, strict=True))
+    probabilities[~scorable] = np.nan
+    return Staging(stages, probabilities, "model")
+
+
+def stage_anchors(engine: Engine) -> NDArray[np.float32]:
+    """Mean embedding of each stage's prompts, [5, D], L2-normalised, in the order of `STAGES`."""
+    prompts = stage_prompts()
+    anchors = np.stack([engine.embed_texts(prompts[stage]).mean(axis=0) for stage in STAGES])
+    return np.asarray(anchors / np.linalg.norm(anchors, axis=1, keepdims=True), np.float32)
+
+
+def stage_evidence(
+    embeddings: NDArray[np.float32], anchors: NDArray[np.float32], facts: StagingFacts
+) -> NDArray[np.float64]:
+    """Log-evidence of each stage, [N, 5]: temperature × cosine + log prior."""
+    # einsum sums each row by itself: a matrix product's kernel may depend on the number of rows
+    cosines = np.einsum("nd,kd->nk", embeddings.astype(np.float64), anchors.astype(np.float64), optimize=False)
+    return np.asarray(facts.temperature * cosines + np.log(facts.prior), np.float64)
+
+
+def posterior_marginals(evidence: NDArray[np.float64], transitions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probability of each stage given the whole night, by the forward-backward recursion.
+
+    Parameters
+    ----------
+    evidence
+        [N, 5] log-evidence of each epoch.
+    transitions
+        [5, 5] probability of the next stage (column) given this one (row); rows are normalised here.
+
+    Returns
+    -------
+    ndarray
+        [N, 5], each row sums to one. The chain starts anywhere with equal chance.
+    """
+    count, stages = evidence.shape
+    step = np.maximum(transitions, _SMALLEST)
+    step = step / step.sum(axis=1, keepdims=True)
+    likelihood = np.exp(evidence - evidence.max(axis=1, keepdims=True, initial=-np.inf))
+    forward = np.empty((count, stages))
+    backward = np.ones((count, stages))
+    belief = np.full(stages, 1.0 / stages)
+    for row in range(count):
+        belief = (belief @ step if row else belief) * likelihood[row]
+        belief /= belief.sum()
+        forward[row] = belief
+    for row in range(count - 2, -1, -1):
+        message = step @ (likelihood[row + 1] * backward[row + 1])
+        backward[row] = message / message.sum()
+    posterior = forward * backward
+    return np.asarray(posterior / posterior.sum(axis=1, keepdims=True), np.float64)

@@ -1,0 +1,130 @@
+"""From a path to a prepared study: measured, and with its scoring where there is one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from core.errors import StudyError
+from core.language.measure import EpochMeasurements, measure
+from core.psg.channels import resolve
+from core.psg.montage import Montage
+from core.psg.preprocess import EPOCH_SECONDS, Trace, load_traces, prepare, prepared_from_array, traces_of
+from core.psg.recording import open_recording
+from core.psg.scoring import UNSCORED, Scoring, find_scoring, read_scoring
+from core.psg.store import PreparedStudy, is_store, open_store
+
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """Wishes of a caller about reading a study."""
+
+    montage: Montage | None = None
+    """Channel assignments that go before the resolver's own."""
+    scoring: Path | None = None
+    """A scoring given by hand; None to look beside the study."""
+    look_for_scoring: bool = True
+    """False to leave a scoring that lies beside the study alone."""
+    study_id: str | None = None
+    """Name of the study in every output; None for the file's stem."""
+    measured: bool = True
+    """False to skip the measurements, for staging and embedding alone."""
+
+
+def open_study(path: Path, options: StudyOptions | None = None) -> PreparedStudy:
+    """Read, prepare and measure one study.
+
+    Parameters
+    ----------
+    path
+        EDF, BDF or any other signal file, a prepared study's folder, or a .npy of [N, 10, 1920].
+    options
+        Montage, scoring and name.
+
+    Returns
+    -------
+    PreparedStudy
+        With measurements in `tables` and `notes` (see `measurements_of`) unless they were not wanted.
+
+    Raises
+    ------
+    StudyError
+        The file cannot be read, or holds less than one whole epoch.
+    """
+    options = options or StudyOptions()
+    if not path.exists():
+        raise StudyError(f"{path} does not exist.", "Check the path.")
+    if is_store(path):
+        study = open_store(path)
+    elif path.suffix.lower() == ".npy":
+        study = _from_array(path, options)
+    else:
+        study = _from_recording(path, options)
+    if options.study_id and options.study_id != study.study:
+        study = replace(study, study=options.study_id)
+    if study.n_epochs == 0:
+        raise _too_short(path, 0.0)
+    return _with_scoring(study, path, options)
+
+
+def measurements_of(study: PreparedStudy) -> EpochMeasurements:
+    """Give the study's measurements, taking them now where the study carries none."""
+    if "measured_values" in study.tables:
+        return EpochMeasurements.from_tables(study.tables, study.notes)
+    return measure(traces_of(study), study.states, study.n_epochs)
+
+
+def _from_recording(path: Path, options: StudyOptions) -> PreparedStudy:
+    recording = open_recording(path, options.study_id)
+    if recording.duration < EPOCH_SECONDS:
+        raise _too_short(path, recording.duration)
+    channel_map = resolve(recording.signals, options.montage)
+    traces = load_traces(recording, channel_map)
+    if not traces:
+        labels = ", ".join(signal.label for signal in recording.signals) or "none"
+        raise StudyError(
+            f"{path} has no signal that sleepcli can use; its signals are: {labels}.",
+            "Name its channels with --montage.",
+        )
+    study = prepare(recording, channel_map, traces)
+    return _measured(study, traces) if options.measured else study
+
+
+def _from_array(path: Path, options: StudyOptions) -> PreparedStudy:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise StudyError(f"{path} is not a readable .npy file.", "Give a numeric array of [N, 10, 1920].") from error
+    study = prepared_from_array(array, options.study_id or path.stem)
+    return _measured(study, traces_of(study)) if options.measured and study.n_epochs else study
+
+
+def _measured(study: PreparedStudy, traces: Mapping[str, Trace]) -> PreparedStudy:
+    tables, notes = measure(traces, study.states, study.n_epochs).to_tables()
+    return replace(study, tables=tables, notes=notes)
+
+
+def _with_scoring(study: PreparedStudy, path: Path, options: StudyOptions) -> PreparedStudy:
+    """Attach the scoring that was given, or else the one found beside the study; a store brings its own."""
+    found = options.scoring
+    if found is None and options.look_for_scoring and study.scoring is None:
+        found = find_scoring(path)
+    if found is not None:
+        return replace(study, scoring=_fitted(read_scoring(found, study.start, study.n_epochs), study.n_epochs))
+    if not options.look_for_scoring and study.scoring is not None:
+        return replace(study, scoring=None)
+    return study
+
+
+def _fitted(scoring: Scoring, n_epochs: int) -> Scoring:
+    """Give a scoring as many stages as the study has whole epochs."""
+    stages = (*scoring.stages[:n_epochs], *(UNSCORED,) * (n_epochs - len(scoring.stages)))
+    return replace(scoring, stages=stages)
+
+
+def _too_short(path: Path, seconds: float) -> StudyError:
+    return StudyError(
+        f"{path} holds {seconds:.0f} s of signal, less than one epoch of {EPOCH_SECONDS} s.",
+        "Give a longer recording.",
+    )

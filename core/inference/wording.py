@@ -1,0 +1,92 @@
+"""What may stand of a text that a model wrote: nothing that the signal was not measured to show."""
+
+from collections.abc import Sequence
+from random import Random
+
+from core.language.describe import fill_slots, sayable
+from core.language.facts import EpochFacts
+from core.language.grammar import sentence, sentences
+from core.language.read_back import CaptionFacts, read_back
+from core.language.timeline import trend_sentence
+from core.language.trends import Trend
+from core.language.values import printed
+from core.psg.scoring import Event
+
+TIME_TOLERANCE = 0.5  # seconds: the resolution of the time tokens
+TREND_TOLERANCE = 5.0  # seconds: the shortest stretch that is told
+
+
+def checked_text(text: str, facts: EpochFacts, domain: str) -> str:
+    """Fill a text's slots with measured values and take out what the measurements do not bear out.
+
+    A sentence with a figure that was not measured, a figure that is not understood, or an unmeasured
+    trend is left out; a trend told wrongly is told as measured.
+
+    Parameters
+    ----------
+    text
+        What the model wrote, its slots open.
+    facts
+        The epoch's facts.
+    domain
+        The text's domain.
+
+    Returns
+    -------
+    str
+        Empty where nothing may stand.
+    """
+    known = sayable(facts)
+    kept = [_checked_sentence(raw, known, domain) for raw in sentences(fill_slots(text, facts, domain))]
+    return " ".join(dict.fromkeys(part for part in kept if part))
+
+
+def tells_the_same(text: str, facts: EpochFacts) -> bool:
+    """Whether a stage_event text agrees with the settled stage and events, times within a half second."""
+    read = read_back(text, "stage_event")
+    if read.stage != facts.stage or read.unparsed or len(read.events) != len(facts.events):
+        return False
+    if not facts.events and read.no_events != facts.events_scored:
+        return False
+    return all(_same_event(a, b) for a, b in zip(_ordered(read.events), _ordered(facts.events), strict=True))
+
+
+def _checked_sentence(raw: str, facts: EpochFacts, domain: str) -> str:
+    read = read_back(raw, domain)
+    if read.trends:
+        return _checked_trend(raw, read.trends, facts)
+    if read.unparsed or not _measured(read, facts):
+        return ""
+    return sentence(raw)
+
+
+def _checked_trend(raw: str, told: Sequence[Trend], facts: EpochFacts) -> str:
+    known = [trend for trend in facts.trends if trend.quantity == told[0].quantity]
+    if len(told) == len(known) and all(_same_trend(a, b) for a, b in zip(told, known, strict=True)):
+        return sentence(raw)
+    return trend_sentence(known, Random(0), slots=False) if known else ""
+
+
+def _measured(read: CaptionFacts, facts: EpochFacts) -> bool:
+    """Whether every figure is the measured one, as it is printed."""
+    return all(name in facts.values and value == printed(name, facts.values[name]) for name, value in read.values.items())
+
+
+def _same_trend(told: Trend, known: Trend) -> bool:
+    return (
+        told.direction == known.direction
+        and abs(told.start - known.start) <= TREND_TOLERANCE
+        and abs(told.end - known.end) <= TREND_TOLERANCE
+    )
+
+
+def _same_event(told: Event, known: Event) -> bool:
+    return (
+        told.type == known.type
+        and abs(told.onset - known.onset) <= TIME_TOLERANCE
+        and abs(told.onset + told.duration - known.onset - known.duration) <= TIME_TOLERANCE
+    )
+
+
+def _ordered(events: Sequence[Event]) -> list[Event]:
+    return sorted(events, key=lambda event: (event.type, event.onset))

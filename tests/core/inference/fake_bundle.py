@@ -1,0 +1,283 @@
+"""A bundle of a few hundred kilobytes with the real graphs' signatures, made without torch.
+
+Its decoder writes fixed captions in slot form: the first decoder token of an epoch chooses among five variants, so that
+epochs of one batch write different texts of different lengths. The variant and the domain reach the decoder's step
+through the caches alone, as in a real model: a cache that loses its rows writes the wrong text.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from core.language.facts import DOMAINS
+from core.language.tokenizer import Tokenizer, train_tokenizer
+from core.psg.channels import MODEL_CHANNELS
+from core.psg.scoring import STAGES
+
+CHANNELS = (*MODEL_CHANNELS, "SPO2")
+SAMPLES = 1920
+EMBED = 16
+QUERIES = 4
+WIDTH = 8
+CONTEXT = 64
+VARIANTS = 5
+EPSILON = 1e-6
+OPSET = 17
+TEMPERATURE = 20.0
+
+STAGE_TEXTS = (
+    "The stage is Wake. No events are present.",
+    "The stage is Light Sleep (N1). An arousal occurs from <t_3.0> to <t_9.5>.",
+    "The stage is Stable Light Sleep (N2). A hypopnea occurs from <t_12.0> to <t_30.0>.",
+    "The stage is Deep Sleep (N3). No events are present.",
+    "The stage is REM Sleep. An obstructive apnea occurs from <t_0.0> to <t_14.5>.",
+)
+CHANNEL_TEXTS = {
+    "brain": "C3 delta <c3_delta>, theta <c3_theta>, alpha <c3_alpha>, sigma <c3_sigma>, beta <c3_beta>.",
+    "cardiac": "Heart rate <heart_rate_min> to <heart_rate_max>, mean <heart_rate_mean>.",
+    "respiration": "Airflow rate <airflow_rate>.",
+    "somatic": "Body position: <position>.",
+}
+
+
+def caption_text(variant: int, domain: str) -> str:
+    """The text that the fake decoder writes."""
+    return STAGE_TEXTS[variant] if domain == "stage_event" else CHANNEL_TEXTS[domain]
+
+
+def write_fake_bundle(folder: Path, name: str = "fake") -> Path:
+    """Write the bundle; the same bytes every time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = [*STAGE_TEXTS, *CHANNEL_TEXTS.values()] * 2
+    tokenizer = train_tokenizer(texts, vocab_size=600, context_length=CONTEXT)
+    tokenizer.save(folder / "tokenizer.json")
+    graphs = {
+        "signal_encoder": _signal_encoder(),
+        "text_encoder": _text_encoder(tokenizer.vocab_size),
+        "decoder_prefill": _decoder_prefill(tokenizer),
+        "decoder_step": _decoder_step(tokenizer),
+    }
+    for graph, model in graphs.items():
+        (folder / f"{graph}.onnx").write_bytes(model.SerializeToString(deterministic=True))
+    description = _description(name, folder, tuple(graphs))
+    (folder / "bundle.json").write_text(json.dumps(description, indent=1, sort_keys=True), encoding="utf-8")
+    return folder
+
+
+def _description(name: str, folder: Path, graphs: tuple[str, ...]) -> dict[str, Any]:
+    stay = 0.8
+    move = (1.0 - stay) / (len(STAGES) - 1)
+    transitions = [[stay if row == column else move for column in STAGES] for row in STAGES]
+    return {
+        "format": 1,
+        "name": name,
+        "kind": "sleepcli",
+        "channels": list(CHANNELS),
+        "samples": SAMPLES,
+        "rate": 64,
+        "embed_dim": EMBED,
+        "decoder_tokens": QUERIES,
+        "context_length": CONTEXT,
+        "domains": list(DOMAINS),
+        "slots": True,
+        "has_present_input": True,
+        "tokenizer": {"file": "tokenizer.json", "sha256": _digest(folder / "tokenizer.json")},
+        "graphs": {
+            graph: {
+                "file": f"{graph}.onnx",
+                "sha256": _digest(folder / f"{graph}.onnx"),
+                "bytes": (folder / f"{graph}.onnx").stat().st_size,
+            }
+            for graph in graphs
+        },
+        "precision": "fp32",
+        "verification": {graph: 0.0 for graph in graphs},
+        "staging": {"temperature": TEMPERATURE, "transitions": transitions, "prior": [0.2] * len(STAGES)},
+        "training": {"note": "made by tests, not trained"},
+        "versions": {},
+    }
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _random(seed: int, *shape: int) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+class _Graph:
+    """Builds one graph; nodes are added in the order in which they run."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def constant(self, name: str, value: NDArray[Any]) -> str:
+        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+    def add(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
+        return output
+
+    def normalised(self, name: str, output: str) -> str:
+        self.add("ReduceL2", [name], f"{name}_length", axes=[-1], keepdims=1)
+        return self.add("Div", [name, f"{name}_length"], output)
+
+    def model(self, inputs: dict[str, tuple[int, list[Any]]], outputs: dict[str, list[Any]]) -> ModelProto:
+        graph = helper.make_graph(
+            self.nodes,
+            "fake",
+            [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
+            self.constants,
+        )
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
+
+
+def _signal_encoder() -> ModelProto:
+    """Mean magnitude and mean change of each channel, projected: louder and faster epochs lie elsewhere."""
+    graph = _Graph()
+    count = len(CHANNELS)
+    graph.add("Unsqueeze", ["present", graph.constant("last", np.array([2]))], "mask")
+    graph.add("Mul", ["signals", "mask"], "seen")
+    graph.add("Abs", ["seen"], "magnitude")
+    graph.add("ReduceMean", ["magnitude"], "level", axes=[2], keepdims=0)
+    for side, bounds in (("a", (0, SAMPLES - 1)), ("b", (1, SAMPLES))):
+        graph.constant(f"{side}0", np.array([bounds[0]]))
+        graph.constant(f"{side}1", np.array([bounds[1]]))
+        graph.add("Slice", ["seen", f"{side}0", f"{side}1", "last"], f"part_{side}")
+    graph.add("Sub", ["part_b", "part_a"], "steps")
+    graph.add("Abs", ["steps"], "speeds")
+    graph.add("ReduceMean", ["speeds"], "speed", axes=[2], keepdims=0)
+    graph.add("Concat", ["level", "speed", "present"], "features", axis=1)
+    graph.add("MatMul", ["features", graph.constant("embed", _random(1, 3 * count, EMBED))], "raw")
+    graph.add("Add", ["raw", graph.constant("bias", np.full(EMBED, EPSILON, np.float32))], "biased")
+    graph.normalised("biased", "embedding")
+    graph.add("MatMul", ["features", graph.constant("queries", 4 * _random(2, 3 * count, QUERIES * WIDTH))], "flat")
+    graph.add("Reshape", ["flat", graph.constant("shape", np.array([-1, QUERIES, WIDTH]))], "waves")
+    graph.add("Sin", ["waves"], "decoder_tokens")
+    return graph.model(
+        {
+            "signals": (TensorProto.FLOAT, ["batch", count, SAMPLES]),
+            "present": (TensorProto.FLOAT, ["batch", count]),
+        },
+        {"embedding": ["batch", EMBED], "decoder_tokens": ["batch", QUERIES, WIDTH]},
+    )
+
+
+def _text_encoder(vocab_size: int) -> ModelProto:
+    """Mean of random token vectors."""
+    graph = _Graph()
+    table = _random(3, vocab_size, EMBED)
+    table[0] = 0.0
+    graph.add("Gather", [graph.constant("table", table), "token_ids"], "rows", axis=0)
+    graph.add("ReduceMean", ["rows"], "mean", axes=[1], keepdims=0)
+    graph.normalised("mean", "embedding")
+    return graph.model({"token_ids": (TensorProto.INT64, ["batch", CONTEXT])}, {"embedding": ["batch", EMBED]})
+
+
+def _next_tokens(tokenizer: Tokenizer) -> NDArray[np.int64]:
+    """Token by variant × domain and position, flattened; the end token goes on for ever."""
+    table = np.full((VARIANTS * len(DOMAINS), CONTEXT), tokenizer.end_id, np.int64)
+    for row in range(len(table)):
+        text = caption_text(row // len(DOMAINS), DOMAINS[row % len(DOMAINS)])
+        ids = tokenizer.ids(text)
+        table[row, 1 : 1 + len(ids)] = ids
+    return table.reshape(-1)
+
+
+def _scores(graph: _Graph, tokenizer: Tokenizer, row: str, position: str) -> None:
+    """Add logits: 8 at the next token of the row's text, 0 elsewhere."""
+    graph.constant("context", np.array(CONTEXT))
+    graph.add("Mul", [row, "context"], "row_start")
+    graph.add("Add", ["row_start", position], "cell")
+    graph.add("Gather", [graph.constant("next_tokens", _next_tokens(tokenizer)), "cell"], "next", axis=0)
+    graph.constant("depth", np.array(tokenizer.vocab_size))
+    graph.constant("values", np.array([0.0, 8.0], np.float32))
+    graph.add("OneHot", ["next", "depth", "values"], "logits", axis=-1)
+
+
+def _decoder_prefill(tokenizer: Tokenizer) -> ModelProto:
+    graph = _Graph()
+    for name, value in (("zero", 0), ("one", 1), ("five", VARIANTS)):
+        graph.constant(name, np.array([value]))
+    # variant: index of the largest of the first token's first five numbers
+    graph.add("Gather", ["decoder_tokens", graph.constant("first", np.array(0))], "first_token", axis=1)
+    graph.add("Slice", ["first_token", "zero", "five", "one"], "five_numbers")
+    graph.add("ArgMax", ["five_numbers"], "variant", axis=1, keepdims=0)
+    graph.add("Mul", ["variant", graph.constant("domains", np.array(len(DOMAINS)))], "variant_start")
+    graph.add("Add", ["variant_start", "domain"], "row")
+    _scores(graph, tokenizer, "row", graph.constant("start", np.array(1)))
+    # the caches: the row's number in the prefix, tokens in the text, signal tokens across
+    graph.add("Cast", ["row"], "row_number", to=TensorProto.FLOAT)
+    graph.add("Reshape", ["row_number", graph.constant("column", np.array([1, -1, 1, 1, 1]))], "row_cache")
+    graph.add("Expand", ["row_cache", graph.constant("prefix", np.array([1, 1, 1, 3, 4]))], "self_k")
+    graph.add("Identity", ["self_k"], "self_v")
+    graph.add("Cast", ["token_ids"], "token_number", to=TensorProto.FLOAT)
+    graph.add("Reshape", ["token_number", "column"], "token_cache")
+    graph.add("Expand", ["token_cache", graph.constant("text", np.array([1, 1, 1, 1, 4]))], "text_k")
+    graph.add("Identity", ["text_k"], "text_v")
+    graph.add("Unsqueeze", ["decoder_tokens", graph.constant("around", np.array([0, 2]))], "cross_k")
+    graph.add("Identity", ["cross_k"], "cross_v")
+    return graph.model(
+        {
+            "decoder_tokens": (TensorProto.FLOAT, ["batch", QUERIES, WIDTH]),
+            "domain": (TensorProto.INT64, ["batch"]),
+            "token_ids": (TensorProto.INT64, ["batch", 1]),
+        },
+        {
+            "logits": ["batch", tokenizer.vocab_size],
+            **{name: [1, "batch", 1, 1, 4] for name in ("text_k", "text_v")},
+            **{name: [1, "batch", 1, 3, 4] for name in ("self_k", "self_v")},
+            **{name: [1, "batch", 1, QUERIES, WIDTH] for name in ("cross_k", "cross_v")},
+        },
+    )
+
+
+def _decoder_step(tokenizer: Tokenizer) -> ModelProto:
+    """Score the token after `position`; the row is read from the oldest entry of the self cache.
+
+    A check is built in: the entries of the text cache must be as many as the position says, or the graph fails.
+    """
+    graph = _Graph()
+    graph.constant("zero", np.array(0))
+    graph.constant("one", np.array(1))
+    graph.add("Cast", ["token_ids"], "token_number", to=TensorProto.FLOAT)
+    graph.add("Reshape", ["token_number", graph.constant("column", np.array([1, -1, 1, 1, 1]))], "token_cache")
+    graph.add("Expand", ["token_cache", graph.constant("entry", np.array([1, 1, 1, 1, 4]))], "new")
+    for name in ("text_k", "text_v", "self_k", "self_v"):
+        graph.add("Concat", [name, "new"], f"next_{name}", axis=3)
+    current = "self_k"
+    for axis, level in ((4, "a"), (3, "b"), (2, "c"), (0, "d")):
+        current = graph.add("Gather", [current, "zero"], f"row_{level}", axis=axis)
+    graph.add("Cast", [current], "row", to=TensorProto.INT64)
+    graph.add("Add", ["position", "one"], "following")
+    graph.add("Shape", ["text_k"], "sizes")
+    graph.add("Gather", ["sizes", graph.constant("three", np.array(3))], "length", axis=0)
+    graph.add("Sub", ["length", "position"], "surplus")  # 0 where the cache is whole
+    graph.add("Mul", ["surplus", graph.constant("far", np.array(10**6))], "penalty")
+    graph.add("Add", ["following", "penalty"], "cell_position")  # out of range otherwise
+    _scores(graph, tokenizer, "row", "cell_position")
+    return _step_model(graph, tokenizer)
+
+
+def _step_model(graph: _Graph, tokenizer: Tokenizer) -> ModelProto:
+    caches: dict[str, tuple[int, list[Any]]] = {
+        name: (TensorProto.FLOAT, [1, "batch", 1, f"{name}_length", 4])
+        for name in ("text_k", "text_v", "self_k", "self_v")
+    }
+    caches |= {name: (TensorProto.FLOAT, [1, "batch", 1, QUERIES, WIDTH]) for name in ("cross_k", "cross_v")}
+    return graph.model(
+        {"token_ids": (TensorProto.INT64, ["batch", 1]), "position": (TensorProto.INT64, []), **caches},
+        {
+            "logits": ["batch", tokenizer.vocab_size],
+            **{f"next_{name}": [1, "batch", 1, f"{name}_grown", 4] for name in ("text_k", "text_v", "self_k", "self_v")},
+        },
+    )

@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.errors import UsageError
+from core.inference.bundle import load_bundle
+from core.inference.decoding import DecodeOptions, greedy
+from core.inference.engine import Engine
+from core.language.facts import DOMAINS
+from tests.core.inference.fake_bundle import QUERIES, VARIANTS, WIDTH, caption_text, write_fake_bundle
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    folder: Path = write_fake_bundle(tmp_path_factory.mktemp("models") / "fake")
+    return Engine(load_bundle(folder), device="cpu", threads=1)
+
+
+def tokens_of(variants: list[int]) -> np.ndarray:
+    tokens = np.zeros((len(variants), QUERIES, WIDTH), np.float32)
+    tokens[np.arange(len(variants)), 0, variants] = 1.0
+    return tokens
+
+
+def test_each_row_is_written_to_its_own_end(engine: Engine) -> None:
+    rows = [(variant, domain) for variant in range(VARIANTS) for domain in range(len(DOMAINS))]
+    texts = greedy(engine, tokens_of([variant for variant, _ in rows]), [domain for _, domain in rows])
+    expected = [engine.tokenizer.ids(caption_text(variant, DOMAINS[domain])) for variant, domain in rows]
+    assert [text.ids.tolist() for text in texts] == expected
+    assert all(text.finished for text in texts)
+    assert all(len(text.probabilities) == len(text.ids) for text in texts)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 7, 100])
+def test_a_text_is_the_same_whatever_batch_it_is_in(engine: Engine, rows: int) -> None:
+    variants = [0, 4, 1, 1, 3, 2, 0, 4]
+    domains = [4, 4, 0, 1, 2, 3, 3, 4]
+    alone = [greedy(engine, tokens_of([v]), [d])[0] for v, d in zip(variants, domains, strict=True)]
+    together = greedy(engine, tokens_of(variants), domains, DecodeOptions(rows=rows))
+    for one, other in zip(alone, together, strict=True):
+        assert one.ids.tobytes() == other.ids.tobytes()
+        assert one.probabilities.tobytes() == other.probabilities.tobytes()
+
+
+def test_probability_is_that_of_the_softmax(engine: Engine) -> None:
+    text = greedy(engine, tokens_of([2]), [4])[0]
+    expected = np.exp(8.0) / (np.exp(8.0) + engine.tokenizer.vocab_size - 1)
+    np.testing.assert_allclose(text.probabilities, expected, rtol=1e-5)
+
+
+def test_a_text_is_cut_at_the_longest_length(engine: Engine) -> None:
+    text = greedy(engine, tokens_of([1]), [4], DecodeOptions(max_tokens=8))[0]
+    assert not text.finished
+    assert text.ids.tolist() == engine.tokenizer.ids(caption_text(1, "stage_event"))[:6]
+
+
+def test_no_end_before_the_least_length(engine: Engine) -> None:
+    short = engine.tokenizer.ids(caption_text(0, "respiration"))
+    least = len(short) + 5
+    text = greedy(engine, tokens_of([0]), [2], DecodeOptions(min_tokens=least))[0]
+    assert len(text.ids) >= least - 1 or not text.finished
+    assert text.ids.tolist()[: len(short)] == short
+
+
+def test_a_length_beyond_the_context_is_refused(engine: Engine) -> None:
+    with pytest.raises(UsageError, match="2 to 64 tokens"):
+        greedy(engine, tokens_of([0]), [0], DecodeOptions(max_tokens=65))
