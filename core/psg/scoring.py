@@ -22,7 +22,7 @@ from core.psg.scorings.tables import (
     write_csv,
     write_luna,
 )
-from core.psg.scorings.terms import EPOCH_SECONDS, EVENT_TYPES, STAGES, UNSCORED, Event, Score
+from core.psg.scorings.terms import EPOCH_SECONDS, EVENT_LABELS, EVENT_TYPES, STAGES, UNSCORED, Event, Score
 
 __all__ = [
     "EVENT_TYPES",
@@ -251,20 +251,7 @@ def write_scoring(scoring: Scoring, path: Path, start: datetime | None = None) -
 def _rows(scoring: Scoring) -> list[tuple[float, float, str]]:
     """Return onset, duration and label of all stages, events and lights, by onset."""
     rows = [(i * EPOCH_SECONDS, EPOCH_SECONDS, f"Sleep stage {stage}") for i, stage in enumerate(scoring.stages)]
-    rows += [(e.onset, e.duration, _EVENT_LABELS[e.type]) for e in scoring.events]
+    rows += [(e.onset, e.duration, EVENT_LABELS[e.type]) for e in scoring.events]
     rows += [] if scoring.lights_off is None else [(scoring.lights_off, 0.0, "Lights off")]
     rows += [] if scoring.lights_on is None else [(scoring.lights_on, 0.0, "Lights on")]
     return sorted(rows)
-
-
-_EVENT_LABELS = {
-    "obstructive_apnea": "Obstructive apnea",
-    "central_apnea": "Central apnea",
-    "mixed_apnea": "Mixed apnea",
-    "hypopnea": "Hypopnea",
-    "rera": "RERA",
-    "desaturation": "Oxygen desaturation",
-    "arousal": "EEG arousal",
-    "limb_movement": "Limb movement",
-}
-"""The names of EDF+'s standard texts, as `event_type` reads them."""

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from core.psg.edf.fields import MONTHS
 from core.psg.edf.header import RECORDING_FIELDS, SIGNAL_FIELDS
 from core.psg.recording import Recording
 from core.psg.scorings.terms import Score, rows_to_score
@@ -31,7 +32,7 @@ def annotations_file(rows: list[tuple[float, float, str]], start: datetime | Non
     bytes
         The file.
     """
-    lists = [f"+{onset:.9g}\x15{duration:.9g}\x14{text}\x14\x00".encode() for onset, duration, text in rows]
+    lists = [f"+{onset:.12g}\x15{duration:.12g}\x14{text}\x14\x00".encode() for onset, duration, text in rows]
     keeper = b"+0\x14\x14\x00"
     records = [keeper]
     for item in lists:
@@ -39,7 +40,7 @@ def annotations_file(rows: list[tuple[float, float, str]], start: datetime | Non
             records.append(keeper)
         records[-1] += item
     width = max(map(len, records)) + 1 & ~1
-    day = start.strftime("%d-%b-%Y").upper() if start else "X"
+    day = f"{start.day:02d}-{MONTHS[start.month - 1]}-{start.year}" if start else "X"
     moment = start or datetime(1985, 1, 1)
     values = {
         "version": "0",

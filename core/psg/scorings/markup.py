@@ -126,7 +126,7 @@ def write_nsrr(
         element = SubElement(parent, "ScoredEvent")
         SubElement(element, "EventType").text = kind
         SubElement(element, "EventConcept").text = concept
-        SubElement(element, "Start").text = f"{onset:.9g}"
-        SubElement(element, "Duration").text = f"{duration:.9g}"
+        SubElement(element, "Start").text = f"{onset:.12g}"
+        SubElement(element, "Duration").text = f"{duration:.12g}"
     indent(root)
     return bytes(tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"

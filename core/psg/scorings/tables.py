@@ -271,12 +271,12 @@ def write_csv(stages: tuple[str, ...], delimiter: str = ",") -> str:
 def write_bids(rows: list[tuple[float, float, str]]) -> str:
     """Return a BIDS `_events.tsv` with stages, events and lights as `trial_type`."""
     lines = ["onset\tduration\ttrial_type"]
-    lines += [f"{onset:.9g}\t{duration:.9g}\t{label}" for onset, duration, label in rows]
+    lines += [f"{onset:.12g}\t{duration:.12g}\t{label}" for onset, duration, label in rows]
     return "\n".join(lines) + "\n"
 
 
 def write_luna(rows: list[tuple[float, float, str]]) -> str:
     """Return a Luna `.annot` file with stages, events and lights."""
     lines = ["class\tinstance\tchannel\tstart\tstop\tmeta"]
-    lines += [f"{label}\t.\t.\t{onset:.9g}\t{onset + duration:.9g}\t." for onset, duration, label in rows]
+    lines += [f"{label}\t.\t.\t{onset:.12g}\t{onset + duration:.12g}\t." for onset, duration, label in rows]
     return "\n".join(lines) + "\n"

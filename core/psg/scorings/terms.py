@@ -193,3 +193,16 @@ def rows_to_score(rows: list[tuple[float, float, str]], start: datetime | None =
     lights = {name: onset for onset, _, text in reversed(rows) if (name := lights_name(text)) == LIGHTS_OFF}
     lights |= {name: onset for onset, _, text in rows if (name := lights_name(text)) == LIGHTS_ON}
     return Score(tuple(stages), tuple(events), lights.get(LIGHTS_OFF), lights.get(LIGHTS_ON), start)
+
+
+EVENT_LABELS = {
+    "obstructive_apnea": "Obstructive apnea",
+    "central_apnea": "Central apnea",
+    "mixed_apnea": "Mixed apnea",
+    "hypopnea": "Hypopnea",
+    "rera": "RERA",
+    "desaturation": "Oxygen desaturation",
+    "arousal": "EEG arousal",
+    "limb_movement": "Limb movement",
+}
+"""The names of EDF+'s standard texts, as `event_type` reads them."""
