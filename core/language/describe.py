@@ -1,0 +1,223 @@
+"""Facts of an epoch as captions: five domains, three levels, three forms.
+
+The levels are the statistics of a channel, the events and trends with their times inside the epoch, and the stage. The
+forms are figures, special tokens that the runtime fills in, and clinical words without digits. What is written
+follows the facts alone: the seed chooses among wordings that say the same.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from itertools import groupby
+from random import Random
+
+from core.errors import UsageError
+from core.language.facts import DOMAINS, FORMS, LEVELS, SLOTS, TIME_TOKENS, EpochFacts, epoch_facts
+from core.language.grammar import Told, choose_wording, read_sentence, render, sentence, sentences, value_texts
+from core.language.measurements import MEASUREMENTS
+from core.language.missing import CHANNELS_OF_DOMAIN, missing_sentence, read_missing
+from core.language.phrases import (
+    EVENTS_UNSCORED,
+    GROUPS,
+    NO_EVENTS,
+    OTHERS_UNSCORED,
+    STAGE_NAMES,
+    STAGE_UNKNOWN,
+    STAGE_WORDINGS,
+    UNRELIABLE,
+)
+from core.language.read_back import is_unreliable
+from core.language.timeline import event_sentence, fill_times, read_event, read_trends, trend_sentence
+from core.language.trends import Trend
+from core.language.values import POSITIONS, value_text
+from core.language.words import describe_in_words
+
+__all__ = [
+    "DOMAINS",
+    "FORMS",
+    "LEVELS",
+    "SLOTS",
+    "TIME_TOKENS",
+    "EpochFacts",
+    "describe",
+    "epoch_facts",
+    "fill_slots",
+    "sayable",
+]
+
+_NEEDS_ALL = ("effort_phase",)
+_TREND_CHANNEL = {"heart_rate": "ECG", "spo2": "SPO2"}
+
+
+def _is_lost(name: str, lost: Collection[str]) -> bool:
+    channels = MEASUREMENTS[name].channels
+    gone = [channel in lost for channel in channels]
+    return any(gone) if name in _NEEDS_ALL else bool(gone) and all(gone)
+
+
+def sayable(facts: EpochFacts) -> EpochFacts:
+    """The facts without the values and trends of channels that cannot be used, and without unknown positions."""
+    lost = facts.unusable
+    values = {
+        name: value
+        for name, value in facts.values.items()
+        if name in MEASUREMENTS
+        and not _is_lost(name, lost)
+        and (name != "position" or 0 <= round(value) < len(POSITIONS))
+    }
+    trends = tuple(trend for trend in facts.trends if _TREND_CHANNEL[trend.quantity] not in lost)
+    return replace(facts, values=values, trends=trends)
+
+
+def describe(
+    facts: EpochFacts, domain: str, seed: int, form: str = "numbers", levels: Collection[str] = LEVELS
+) -> str:
+    """Write the caption of one epoch and domain.
+
+    Parameters
+    ----------
+    facts
+        What is known of the epoch.
+    domain
+        One of `DOMAINS`.
+    seed
+        Chooses the wording; the same seed, facts, domain and form give the same text in every process.
+    form
+        `numbers`, `slots` or `words`.
+    levels
+        The kinds of sentences to write, of `LEVELS`; a level left out leaves its sentences out.
+
+    Raises
+    ------
+    UsageError
+        The domain or the form does not exist.
+    """
+    if domain not in DOMAINS:
+        raise UsageError(f"There is no caption domain '{domain}'.", f"Choose one of {', '.join(DOMAINS)}.")
+    if form not in FORMS:
+        raise UsageError(f"There is no caption form '{form}'.", f"Choose one of {', '.join(FORMS)}.")
+    rng = Random(f"{seed}/{domain}/{form}")
+    known = sayable(facts)
+    if form == "words":
+        return describe_in_words(known, domain, rng, levels)
+    slots = form == "slots"
+    if domain == "stage_event":
+        return " ".join(_stage_and_events(known, rng, slots, levels))
+    return " ".join(_channel_sentences(known, domain, rng, slots, levels))
+
+
+def _stage_and_events(facts: EpochFacts, rng: Random, slots: bool, levels: Collection[str]) -> list[str]:
+    told = []
+    if "stage" in levels:
+        if facts.stage is None:
+            told.append(sentence(STAGE_UNKNOWN[0] if slots else rng.choice(STAGE_UNKNOWN)))
+        else:
+            wording = rng.choice(STAGE_WORDINGS[:2] if slots else STAGE_WORDINGS)
+            told.append(sentence(wording.format(STAGE_NAMES[facts.stage])))
+    if "event" in levels:
+        told += [event_sentence(event, rng, slots) for event in facts.events]
+        if not facts.events_scored:
+            bank = OTHERS_UNSCORED if facts.events else EVENTS_UNSCORED
+            told.append(sentence(bank[0] if slots else rng.choice(bank)))
+        elif not facts.events:
+            told.append(sentence(NO_EVENTS[0] if slots else rng.choice(NO_EVENTS)))
+    return told
+
+
+def _channel_sentences(
+    facts: EpochFacts, domain: str, rng: Random, slots: bool, levels: Collection[str]
+) -> list[str]:
+    told = []
+    if "channel" in levels:
+        for group in GROUPS:
+            texts = value_texts(group, facts.values, slots) if group.domain == domain else {}
+            if texts:
+                wording = choose_wording(group, tuple(texts), rng, slots)
+                told.append(render(group, wording, texts, slots or rng.random() < 0.5))
+    if "event" in levels and domain == "cardiac":
+        told += [trend_sentence(trends, rng, slots) for trends in _by_quantity(facts.trends)]
+    return told + _absences(facts, domain, bool(told), None if slots else rng)
+
+
+def _by_quantity(trends: Iterable[Trend]) -> list[list[Trend]]:
+    ordered = sorted(trends, key=lambda trend: (trend.quantity, trend.start))
+    return [list(group) for _, group in groupby(ordered, key=lambda trend: trend.quantity)]
+
+
+def _absences(facts: EpochFacts, domain: str, told: bool, rng: Random | None) -> list[str]:
+    """What is missing, and that nothing is reliable where a channel is there and yet nothing was told."""
+    missing = missing_sentence(facts.unusable, domain, rng)
+    lost = all(channel in facts.unusable for channel in CHANNELS_OF_DOMAIN[domain])
+    unreliable = [] if told or lost else [sentence(UNRELIABLE[0] if rng is None else rng.choice(UNRELIABLE))]
+    return unreliable + ([missing] if missing else [])
+
+
+def fill_slots(text: str, facts: EpochFacts, domain: str | None = None) -> str:
+    """Write the measured values into a caption with slots.
+
+    A sentence of the bank is written anew with those of its values that are known, whatever figure stood there; time
+    tokens become seconds. A sentence with a slot without a value is dropped where it cannot be rephrased, and so is one
+    that is told twice. What the text says about missing channels is replaced by what is missing in the facts.
+
+    Parameters
+    ----------
+    text
+        A caption in slot form, such as a decoder's output; lower case and broken sentences are allowed.
+    facts
+        The epoch's facts.
+    domain
+        The caption's domain; by default the one that its sentences belong to.
+    """
+    known = sayable(facts)
+    told: dict[str, str] = {}
+    domains: list[str] = []
+    for raw in sentences(text):
+        if read_missing(raw) or is_unreliable(raw):
+            domains += _domains_of_channels(read_missing(raw))
+            continue
+        found = read_sentence(raw, domain)
+        if found is not None:
+            domains.append(found.group.domain)
+            key, filled = f"group {found.group.key}", _fill_told(found, known)
+        else:
+            key, filled = raw, _fill_other(raw, known)
+            domains += [MEASUREMENTS[name].domain for name in MEASUREMENTS if f"<{name}>" in raw]
+        if filled:
+            told.setdefault(key, filled)
+    chosen = domain or (domains[0] if domains else "stage_event")
+    return " ".join([*told.values(), *_absences(known, chosen, bool(told), None)])
+
+
+def _domains_of_channels(channels: Iterable[str]) -> list[str]:
+    return [domain for domain, names in CHANNELS_OF_DOMAIN.items() if any(name in names for name in channels)]
+
+
+def _fill_told(told: Told, facts: EpochFacts) -> str:
+    texts = {name: value_text(name, facts.values[name]) for name in told.values if name in facts.values}
+    return render(told.group, told.wording, texts) if texts else ""
+
+
+def _fill_other(raw: str, facts: EpochFacts) -> str:
+    """A sentence that is not about a channel's statistics: trends, events, the stage, or unknown to the bank."""
+    event = read_event(raw)
+    if event is not None:
+        return event_sentence(event, None, slots=False)
+    trends = read_trends(raw)
+    if trends and _TREND_CHANNEL[trends[0].quantity] in facts.unusable:
+        return ""
+    if trends:
+        return trend_sentence(trends, None, slots=False)
+    for name in MEASUREMENTS:
+        slot = f"<{name}>"
+        if slot in raw:
+            if name not in facts.values:
+                return ""
+            raw = raw.replace(slot, value_text(name, facts.values[name]))
+    return sentence(fill_times(_cased(raw)))
+
+
+def _cased(raw: str) -> str:
+    for name in STAGE_NAMES.values():
+        start = raw.lower().find(name.lower())
+        if start >= 0:
+            return raw[:start] + name + raw[start + len(name) :]
+    return raw

@@ -1,0 +1,121 @@
+"""The facts of one epoch that a caption may state, and the special tokens that stand for them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.language.measurements import MEASUREMENTS
+from core.language.trends import Trend
+from core.psg.channels import CHANNELS
+from core.psg.quality import State
+from core.psg.scoring import STAGES, Event, Scoring
+
+if TYPE_CHECKING:  # the measuring code brings scipy and the heartbeat detector
+    from core.language.measure import EpochMeasurements
+
+DOMAINS = ("brain", "cardiac", "respiration", "somatic", "stage_event")
+"""The caption domains, in the order of the published model's condition index."""
+
+FORMS = ("numbers", "slots", "words")
+"""How a caption writes its facts: figures, special tokens, or clinical words without digits."""
+
+LEVELS = ("channel", "event", "stage")
+"""What a sentence is about: a channel's statistics, a timed event, or the epoch as a whole."""
+
+EPOCH_SECONDS = 30.0
+TIME_STEP = 0.5
+"""Resolution of the time tokens in seconds."""
+
+TIME_TOKENS = tuple(f"<t_{step * TIME_STEP:.1f}>" for step in range(int(EPOCH_SECONDS / TIME_STEP) + 1))
+"""`<t_0.0>` to `<t_30.0>`: seconds inside the epoch."""
+
+SLOTS = tuple(f"<{name}>" for name in MEASUREMENTS)
+"""One special token a measurement; the runtime writes the measured value in its place."""
+
+
+@dataclass(frozen=True)
+class EpochFacts:
+    """What is known about one epoch of 30 s."""
+
+    stage: str | None
+    """`W N1 N2 N3 R`, or None where the stage is not scored."""
+    values: Mapping[str, float]
+    """Reliable measurements by name, in the unit of `MEASUREMENTS`; a name without a value is absent."""
+    trends: tuple[Trend, ...] = ()
+    """Heart-rate and oxygen trends, seconds inside the epoch."""
+    events: tuple[Event, ...] = ()
+    """Events clipped to the epoch, `onset` in seconds from the epoch's start, by onset."""
+    unusable: Mapping[str, str] = field(default_factory=dict)
+    """Channels that cannot be used in this epoch, with the name of their state in lower case."""
+    events_scored: bool = True
+    """Whether somebody looked for events: only then may a caption say that there is none."""
+
+
+def time_token(seconds: float) -> str:
+    """The time token nearest to a time inside the epoch; times outside [0, 30] s are clipped."""
+    step = round(min(max(seconds, 0.0), EPOCH_SECONDS) / TIME_STEP)
+    return TIME_TOKENS[step]
+
+
+def slot_name(token: str) -> str:
+    """The measurement that a slot token stands for: `<rmssd>` gives `rmssd`."""
+    return token[1:-1]
+
+
+def clip_to_epoch(event: Event, epoch: int) -> Event | None:
+    """The part of an event (seconds in the recording) that lies in an epoch, onset relative to the epoch.
+
+    None where they do not overlap, or overlap by less than the 0.05 s that a caption could not print.
+    """
+    begin = epoch * EPOCH_SECONDS
+    start = max(event.onset - begin, 0.0)
+    end = min(event.onset + event.duration - begin, EPOCH_SECONDS)
+    if end - start < 0.05:
+        return None
+    return Event(event.type, start, end - start, event.confidence)
+
+
+def epoch_facts(
+    epoch: int, measurements: "EpochMeasurements", states: NDArray[np.uint8], scoring: Scoring | None
+) -> EpochFacts:
+    """Gather what may be said about one epoch.
+
+    Scored events come first; desaturations that were measured on the SpO2 signal are added where the
+    scoring has none. A scoring without a single event in the whole night is taken as one of stages only.
+
+    Parameters
+    ----------
+    epoch
+        Index of the epoch from the start of the recording.
+    measurements
+        The study's measurements.
+    states
+        `[N, 11]` channel states in the order of `CHANNELS`.
+    scoring
+        Stages and events, or None where the study is not scored.
+    """
+    values = {
+        name: float(column[epoch])
+        for name, column in measurements.values.items()
+        if name in MEASUREMENTS and isfinite(column[epoch])
+    }
+    stage = None
+    if scoring is not None and epoch < len(scoring.stages) and scoring.stages[epoch] in STAGES:
+        stage = scoring.stages[epoch]
+    scored = scoring.events if scoring is not None else ()
+    found = scored
+    if not any(event.type == "desaturation" for event in scored):
+        found = (*scored, *measurements.events)
+    inside = (clip_to_epoch(event, epoch) for event in found)
+    events = sorted((event for event in inside if event is not None), key=lambda event: (event.onset, event.type))
+    unusable = {
+        channel.name: State(int(code)).name.lower()
+        for channel, code in zip(CHANNELS, states[epoch], strict=True)
+        if not State(int(code)).usable
+    }
+    trends = measurements.trends[epoch] if epoch < len(measurements.trends) else ()
+    return EpochFacts(stage, values, tuple(trends), tuple(events), unusable, bool(scored))

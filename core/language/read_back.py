@@ -1,0 +1,177 @@
+"""Captions back into facts: what a caption claims, whoever wrote it."""
+
+import re
+from dataclasses import dataclass, field
+
+from core.language.grammar import read_sentence, sentences
+from core.language.trends import Trend
+from core.language.missing import read_missing
+from core.language.phrases import (
+    EVENTS_UNSCORED,
+    NO_EVENTS,
+    OTHERS_UNSCORED,
+    STAGE_NAMES,
+    STAGE_UNKNOWN,
+    STAGE_WORDINGS,
+    UNRELIABLE,
+)
+from core.language.timeline import read_event, read_trends
+from core.language.words import read_words
+from core.psg.scoring import Event
+
+
+@dataclass(frozen=True)
+class CaptionFacts:
+    """What one caption claims."""
+
+    stage: str | None = None
+    """`W N1 N2 N3 R`, or None where the caption names none."""
+    values: dict[str, float] = field(default_factory=dict)
+    """Figures by measurement name, in the unit of `MEASUREMENTS`."""
+    slots: tuple[str, ...] = ()
+    """Measurement names that stand as slots that are not filled in."""
+    events: tuple[Event, ...] = ()
+    """Events, onset and duration in seconds of the epoch."""
+    trends: tuple[Trend, ...] = ()
+    """Heart-rate and oxygen trends, seconds of the epoch."""
+    missing: dict[str, str] = field(default_factory=dict)
+    """Channels that the caption calls unusable, with their state."""
+    words: frozenset[str] = frozenset()
+    """Clinical concepts that the caption names without figures."""
+    no_events: bool = False
+    """The caption says that the epoch has no event."""
+    events_unscored: bool = False
+    """The caption says that (other) events are not scored."""
+    stage_unscored: bool = False
+    """The caption says that the stage is not scored."""
+    unreliable: bool = False
+    """The caption says that nothing could be measured reliably."""
+    unparsed: tuple[str, ...] = ()
+    """Sentences, or parts of lists, that were not understood."""
+
+
+def _one_of(bank: tuple[str, ...], text: str) -> bool:
+    return text.lower() in (wording.lower() for wording in bank)
+
+
+def is_unreliable(text: str) -> bool:
+    """Whether a sentence says that nothing could be measured reliably."""
+    return _one_of(UNRELIABLE, text)
+
+
+_STAGES = {name.lower(): stage for stage, name in STAGE_NAMES.items()}
+_STAGE_SENTENCE = re.compile(
+    "|".join(
+        re.escape(wording).replace(re.escape("{}"), f"({'|'.join(re.escape(name) for name in _STAGES)})")
+        for wording in STAGE_WORDINGS
+    ),
+    re.IGNORECASE,
+)
+
+
+def read_stage(text: str) -> str | None:
+    """The stage that a sentence states in the published wording; None where it states none."""
+    found = _STAGE_SENTENCE.fullmatch(text)
+    if found is None:
+        return None
+    return next(_STAGES[name.lower()] for name in found.groups() if name)
+
+
+class _Reading:
+    """Gathers what the sentences of one caption claim; the first claim of a kind holds."""
+
+    def __init__(self, domain: str) -> None:
+        self.domain = domain
+        self.stage: str | None = None
+        self.values: dict[str, float] = {}
+        self.slots: list[str] = []
+        self.events: list[Event] = []
+        self.trends: list[Trend] = []
+        self.missing: dict[str, str] = {}
+        self.words: set[str] = set()
+        self.unparsed: list[str] = []
+        self.said = {"no_events": False, "events_unscored": False, "stage_unscored": False, "unreliable": False}
+
+    def take(self, text: str) -> None:
+        """Understand one sentence, or note that it was not understood."""
+        taken = self._take_stage_event(text) if self.domain == "stage_event" else self._take_channel(text)
+        if taken:
+            return
+        stage, words = read_words(text, self.domain)
+        self.words |= words
+        self.stage = self.stage or stage
+        if not words and stage is None:
+            self.unparsed.append(text)
+
+    def _take_stage_event(self, text: str) -> bool:
+        stage = read_stage(text)
+        event = read_event(text)
+        for key, bank in (
+            ("stage_unscored", STAGE_UNKNOWN),
+            ("no_events", NO_EVENTS),
+            ("events_unscored", EVENTS_UNSCORED + OTHERS_UNSCORED),
+        ):
+            if _one_of(bank, text):
+                self.said[key] = True
+                return True
+        if stage is not None:
+            self.stage = self.stage or stage
+        elif event is not None:
+            self.events.append(event)
+        return stage is not None or event is not None
+
+    def _take_channel(self, text: str) -> bool:
+        missing = read_missing(text)
+        if missing:
+            self.missing |= missing
+            return True
+        if is_unreliable(text):
+            self.said["unreliable"] = True
+            return True
+        trends = read_trends(text) if self.domain == "cardiac" else ()
+        if trends:
+            self.trends += trends
+            return True
+        told = read_sentence(text, self.domain)
+        if told is None:
+            return False
+        for name, value in told.values.items():
+            if value is None:
+                self.slots.append(name)
+            else:
+                self.values.setdefault(name, value)
+        for part in told.rest:
+            _, words = read_words(part, self.domain)
+            self.words |= words
+            if not words:
+                self.unparsed.append(part)
+        return True
+
+
+def read_back(caption: str, domain: str) -> CaptionFacts:
+    """Read the facts that a caption claims.
+
+    Understands the numbers, slots and words forms, in any letter case, from the templates or from a model. What is not
+    understood is listed in `unparsed`; nothing is ever refused.
+
+    Parameters
+    ----------
+    caption
+        The text.
+    domain
+        The caption's domain.
+    """
+    reading = _Reading(domain)
+    for text in sentences(caption):
+        reading.take(text)
+    return CaptionFacts(
+        stage=reading.stage,
+        values=reading.values,
+        slots=tuple(dict.fromkeys(reading.slots)),
+        events=tuple(reading.events),
+        trends=tuple(reading.trends),
+        missing=reading.missing,
+        words=frozenset(reading.words),
+        unparsed=tuple(reading.unparsed),
+        **reading.said,
+    )
