@@ -118,7 +118,7 @@ def read_label(label: str) -> Reading:
     generic = re.fullmatch(r"EEG(SEC|\d)?", joined)
     if generic:
         return Reading("eeg", electrode="EEG" + (generic[1] or ""))
-    stripped = re.sub(r"^(?:EEG|POL|PSG|CH)[\s\-]*(?=\S)", "", text)
+    stripped = re.sub(r"^(?:(?:EEG|POL|PSG|CH\d*)[\s\-]+|EEG(?=\S))", "", text)
     for reader in (_read_ecg, _read_eyes, _read_scalp, _read_emg, _read_oxygen_and_position, _read_breathing):
         reading = reader(stripped)
         if reading is not None:
