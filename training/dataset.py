@@ -1,0 +1,255 @@
+"""Batches of a training run: drawn by step number alone, so that a resumed run sees what it would have seen.
+
+Arithmetic at 100,000 hours (12 million epochs in 12,500 studies): the index takes 1 byte of stage, 8 of event
+flags and 8 of cumulated weight an epoch, 204 MB; arrays stay on disk and a batch touches only its own rows,
+11 channels x 1920 samples x 4 bytes = 84 kB an epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.language.tokenizer import Tokenizer
+from core.psg.channels import CHANNELS
+from core.psg.scoring import STAGES
+from training.losses import IGNORE
+from training.montages import WHOLE, draw, restrict
+from training.studies import UNKNOWN, TrainingStudy
+from training.texts import EpochTexts, TextOptions, draw_texts
+
+POSITION = "POS"
+POSITION_MISSING = -1.0
+"""What an absent position holds; every other absent channel holds zeros."""
+CLIP = 6.0
+"""Prepared signals are clipped to this many scale units, and stay so after augmentation."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How the signals of a training epoch are varied; 0 switches a part off."""
+
+    dropout: float = 1.0
+    """Chance that an epoch's channels are drawn from `MONTAGES`."""
+    gain: float = 0.2
+    """Spread of each channel's gain, standard deviation of its natural logarithm."""
+    noise: float = 0.1
+    """Largest standard deviation of added white noise, in scale units."""
+    shift: int = 16
+    """Largest shift in samples, either way."""
+
+
+@dataclass(frozen=True)
+class SamplerOptions:
+    """How epochs are drawn."""
+
+    rare: float = 0.7
+    """0: as they come; 1: every stage as often as the others."""
+    events: float = 1.0
+    """How much more often an epoch with events is drawn: the weight grows by this for the rarest type."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch; B epochs, K captions each, M statements."""
+
+    signals: Tensor
+    """float32 [B, C, S]."""
+    present: Tensor
+    """float32 [B, C]."""
+    captions: Tensor
+    """int64 [B * K, T], the captions of an epoch side by side."""
+    domains: Tensor
+    """int64 [B * K]."""
+    statements: Tensor
+    """int64 [M, T']."""
+    keys: Tensor
+    """int64 [M]."""
+    truths: Tensor
+    """int64 [B, S], filled with `IGNORE`."""
+    stages: Tensor
+    """int64 [B], `IGNORE` where unknown."""
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on another device."""
+        moved = {name: value.to(device, non_blocking=True) for name, value in vars(self).items()}
+        return Batch(**moved)
+
+
+class Sampler:
+    """Draws epochs with replacement, each batch from the seed and its step alone.
+
+    Parameters
+    ----------
+    studies
+        The training side.
+    options
+        How much more often rare stages and events are drawn.
+    seed
+        Of the run.
+    """
+
+    def __init__(self, studies: Sequence[TrainingStudy], options: SamplerOptions, seed: int) -> None:
+        self.seed = seed
+        self.offsets = np.cumsum([0] + [len(study.stages) for study in studies])
+        stages = np.concatenate([study.stages for study in studies])
+        events = np.concatenate([study.events for study in studies])
+        self._weights = epoch_weights(stages, events, options)
+        self._cumulated = np.cumsum(self._weights)
+        self.stage_shares = np.array([self._weights[stages == stage].sum() + 1e-9 for stage in range(len(STAGES))])
+        self.stage_shares /= self.stage_shares.sum()
+
+    def __len__(self) -> int:
+        return int(self.offsets[-1])
+
+    def draw(self, step: int, count: int, rank: int = 0) -> list[tuple[int, int]]:
+        """Give `count` pairs (study, epoch) for a step (and rank of a distributed run)."""
+        rng = np.random.default_rng([self.seed, 1, step, rank])
+        places = np.searchsorted(self._cumulated, rng.random(count) * self._cumulated[-1], side="right")
+        places = np.minimum(places, len(self) - 1)
+        study = np.searchsorted(self.offsets, places, side="right") - 1
+        return [(int(s), int(p - self.offsets[s])) for s, p in zip(study, places, strict=True)]
+
+
+def epoch_weights(stages: NDArray[np.int8], events: NDArray[np.bool_], options: SamplerOptions) -> NDArray[np.float64]:
+    """Give the sampling weight of every epoch, `[N]`; epochs without a stage weigh half."""
+    counts = np.maximum(np.bincount(stages[stages != UNKNOWN], minlength=len(STAGES)), 1)
+    by_stage = (counts.sum() / (len(STAGES) * counts)) ** options.rare
+    weights = np.where(stages == UNKNOWN, 0.5, by_stage[stages])
+    share = np.maximum(events.mean(axis=0), 1e-4)
+    boost = options.events * np.minimum(np.sqrt(0.02 / share), 4.0)  # an event in 2 % of epochs: + options.events
+    return weights * (1.0 + (events * boost).max(axis=1, initial=0.0))
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Turns drawn epochs into batches."""
+
+    studies: Sequence[TrainingStudy]
+    channels: tuple[str, ...]
+    tokenizer: Tokenizer
+    texts: TextOptions
+    augmentation: Augmentation | None
+    """None: signals as they are, all channels (validation)."""
+    _order: dict[str, int] = field(default_factory=lambda: {c.name: i for i, c in enumerate(CHANNELS)})
+
+    def batch(self, rows: Sequence[tuple[int, int]], seed: Sequence[int]) -> Batch:
+        """Make the batch of some epochs.
+
+        Parameters
+        ----------
+        rows
+            Pairs (study, epoch).
+        seed
+            Numbers that fix every random choice.
+        """
+        rng = np.random.default_rng(list(seed))
+        signals, present = self._signals(rows)
+        texts: list[EpochTexts] = []
+        stages = np.full(len(rows), IGNORE, np.int64)
+        for i, (study, epoch) in enumerate(rows):
+            facts = self.studies[study].facts(epoch)
+            shown = WHOLE if self.augmentation is None else draw(rng, self.augmentation.dropout)
+            facts = restrict(facts, shown)
+            for c, name in enumerate(self.channels):
+                if name in facts.unusable:
+                    present[i, c] = 0.0
+            texts.append(draw_texts(facts, rng, self.texts))
+            if facts.stage is not None:
+                stages[i] = STAGES.index(facts.stage)
+        if self.augmentation is not None:
+            vary(signals, self.channels, self.augmentation, rng)
+        blank(signals, present, self.channels)
+        return self._tensors(signals, present, texts, stages)
+
+    def _signals(self, rows: Sequence[tuple[int, int]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        signals = np.empty((len(rows), len(self.channels), 1920), np.float32)
+        present = np.empty((len(rows), len(self.channels)), np.float32)
+        by_study: dict[int, list[int]] = {}
+        for i, (study, _) in enumerate(rows):
+            by_study.setdefault(study, []).append(i)
+        for study, places in by_study.items():
+            epochs = np.array([rows[i][1] for i in places])
+            prepared = self.studies[study].prepared
+            signals[places] = prepared.stack(self.channels, epochs)
+            present[places] = prepared.present(self.channels, epochs)
+        return signals, present
+
+    def _tensors(
+        self,
+        signals: NDArray[np.float32],
+        present: NDArray[np.float32],
+        texts: Sequence[EpochTexts],
+        stages: NDArray[np.int64],
+    ) -> Batch:
+        truths = np.full((len(texts), max(len(t.truths) for t in texts)), IGNORE, np.int64)
+        for i, text in enumerate(texts):
+            truths[i, : len(text.truths)] = text.truths
+        return Batch(
+            signals=torch.from_numpy(signals),
+            present=torch.from_numpy(present),
+            captions=self.ids([caption for text in texts for caption in text.captions]),
+            domains=torch.tensor([domain for text in texts for domain in text.domains]),
+            statements=self.ids([text.statement for text in texts]),
+            keys=torch.tensor([text.key for text in texts]),
+            truths=torch.from_numpy(truths),
+            stages=torch.from_numpy(stages),
+        )
+
+    def ids(self, texts: Sequence[str]) -> Tensor:
+        """Give the tokens of texts, int64 [B, T], without the columns that are padding in every row."""
+        ids = self.tokenizer.encode(texts)
+        longest = int((ids != self.tokenizer.pad_id).sum(axis=1).max(initial=1))
+        return torch.from_numpy(np.ascontiguousarray(ids[:, :longest]))
+
+
+def vary(
+    signals: NDArray[np.float32], channels: Sequence[str], augmentation: Augmentation, rng: np.random.Generator
+) -> None:
+    """Change gain, noise and place of signals `[B, C, S]` in place; the position is only shifted."""
+    batch, count = signals.shape[:2]
+    waves = np.array([name != POSITION for name in channels])
+    gain = np.exp(rng.normal(0.0, augmentation.gain, (batch, count, 1))).astype(np.float32)
+    level = rng.uniform(0.0, augmentation.noise, (batch, count, 1)).astype(np.float32)
+    level *= rng.random((batch, count, 1)) < 0.5
+    varied = signals * gain
+    if augmentation.noise > 0:
+        varied += level * rng.standard_normal(signals.shape, dtype=np.float32)
+    np.clip(varied, -CLIP, CLIP, out=varied)
+    signals[:, waves] = varied[:, waves]
+    for i, shift in enumerate(rng.integers(-augmentation.shift, augmentation.shift + 1, batch)):
+        if shift > 0:
+            signals[i, :, shift:] = signals[i, :, :-shift].copy()
+        elif shift < 0:
+            signals[i, :, :shift] = signals[i, :, -shift:].copy()
+
+
+def blank(signals: NDArray[np.float32], present: NDArray[np.float32], channels: Sequence[str]) -> None:
+    """Write what a missing channel holds into every channel of `[B, C, S]` that is not present, in place."""
+    for c, name in enumerate(channels):
+        signals[present[:, c] < 0.5, c] = POSITION_MISSING if name == POSITION else 0.0
+
+
+def batches(reader: Reader, sampler: Sampler, first: int, size: int, ahead: int = 2) -> Iterator[tuple[int, Batch]]:
+    """Yield (step, batch) without end from a step on, some made ahead in a thread."""
+
+    def make(step: int) -> Batch:
+        return reader.batch(sampler.draw(step, size), (sampler.seed, 2, step))
+
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="feed") as pool:
+        waiting = [(step, pool.submit(make, step)) for step in range(first, first + ahead)]
+        try:
+            while True:
+                step, future = waiting.pop(0)
+                batch = future.result()
+                waiting.append((step + ahead, pool.submit(make, step + ahead)))
+                yield step, batch
+        finally:
+            for _, future in waiting:
+                future.cancel()

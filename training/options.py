@@ -1,0 +1,114 @@
+"""The wishes of a training run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import UsageError
+from training.config import ModelConfig
+from training.dataset import Augmentation, SamplerOptions
+from training.texts import TextOptions
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """The weight of each loss term; 0 leaves it out."""
+
+    contrastive: float = 1.0
+    """Epochs against statements."""
+    caption: float = 1.0
+    """Next tokens of the captions."""
+    reconstruction: float = 0.2
+    """Signals from the decoder's tokens."""
+    prompts: float = 0.5
+    """Epochs against the stage prompts of `core.language.prompts`, as classes: language supervision that
+    small networks need to stage without a classifier."""
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Everything that a run depends on besides its data."""
+
+    stores: tuple[Path, ...]
+    """Prepared studies, or folders that hold them."""
+    out: Path
+    """The run's folder; a run that is there is resumed."""
+    preset: str = "nano"
+    """Name of a network in `training.config.PRESETS`."""
+    model: ModelConfig | None = None
+    """Sizes of the network in place of a preset's; the vocabulary follows the tokenizer."""
+    seed: int = 0
+    device: str = "auto"
+    """`auto`, `cpu` or `cuda`."""
+    precision: str = "auto"
+    """`auto` (bf16 on a GPU that has it, else fp32), `fp32` or `bf16`."""
+    threads: int = 0
+    """CPU threads of torch; 0: as torch chooses."""
+    compiled: bool = False
+    """Whether the signal tower goes through torch.compile (a minute at the start; needs a C++ compiler)."""
+    batch_size: int = 64
+    """Epochs in a batch: the pool of the contrastive loss."""
+    accumulate: int = 1
+    """Batches in an optimizer step."""
+    max_steps: int = 0
+    """Optimizer steps; 0: no limit but time."""
+    max_minutes: float = 0.0
+    """Minutes of training, those before a resume counted in; 0: no limit but steps."""
+    learning_rate: float = 1e-3
+    warmup: float = 0.04
+    """Part of the run in which the learning rate rises."""
+    weight_decay: float = 0.05
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    average_decay: float = 0.998
+    """Decay of the weights' moving average."""
+    hidden_patches: float = 0.0
+    """Share of patches hidden from the encoder, which the reconstruction must then fill; 0: as published."""
+    weights: LossWeights = field(default_factory=LossWeights)
+    texts: TextOptions = field(default_factory=TextOptions)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    sampler: SamplerOptions = field(default_factory=SamplerOptions)
+    held_out: float = 0.1
+    """Share of the subjects that are held out for validation."""
+    subject_separator: str = ""
+    """A study's subject is its name up to this; empty: the whole name."""
+    subjects: Mapping[str, str] = field(default_factory=dict)
+    """Subject by study name, before the separator's rule."""
+    checkpoint_minutes: float = 5.0
+    keep: int = 2
+    """Checkpoints that stay."""
+    validate_minutes: float = 10.0
+    """Minutes between validations; used without `validate_steps`."""
+    validate_steps: int = 0
+    """Steps between validations; 0: by minutes."""
+    validation_epochs: int = 512
+    patience: int = 0
+    """Validations without a better one after which the run ends; 0: never."""
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_steps <= 0 and self.max_minutes <= 0:
+            raise UsageError("A run needs an end.", "Give --max-steps or --max-minutes.")
+        if self.batch_size < 2:
+            raise UsageError(f"A batch of {self.batch_size} epoch(s) has nothing to contrast.", "Give 2 at least.")
+        if self.precision not in ("auto", "fp32", "bf16"):
+            raise UsageError(f"There is no precision {self.precision!r}.", "Choose auto, fp32 or bf16.")
+        if not 0 <= self.warmup < 1 or not 0 <= self.held_out < 1 or not 0 <= self.hidden_patches < 1:
+            raise UsageError("warmup, held_out and hidden_patches are shares, from 0 to below 1.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the options that fix the result, without places on the disk."""
+        return _plain({f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("stores", "out")})
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(entry) for entry in value]
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,332 @@
+"""A training run: its data, network and optimizer, its folder, and how it is resumed."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from core.errors import SleepcliError, UsageError
+from core.files import write_text, write_with
+from core.language.describe import DOMAINS, FORMS, describe
+from core.language.prompts import stage_prompts
+from core.language.tokenizer import Tokenizer, train_tokenizer
+from core.psg.scoring import STAGES
+from training import checkpoint
+from training.config import ModelConfig, preset
+from training.dataset import Reader, Sampler
+from training.model import SleepLM
+from training.montages import draw, restrict
+from training.optim import Average, optimizer_of
+from training.options import TrainOptions
+from training.studies import (
+    Split,
+    TrainingStudy,
+    data_hashes,
+    find_stores,
+    open_study,
+    split_subjects,
+    stage_shares,
+    transition_matrix,
+)
+from training.texts import WORDINGS, draw_texts
+
+FORMAT = 1
+TOKENIZER_EPOCHS = 3000
+"""Epochs whose texts train the tokenizer."""
+
+
+class Log:
+    """`log.jsonl`, and TensorBoard where it is wanted; a resumed run goes on writing at its step."""
+
+    def __init__(self, folder: Path, tensorboard: bool, step: int) -> None:
+        self._path = folder / "log.jsonl"
+        self._board: Any = None
+        if tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
+        if self._path.exists():
+            kept = [line for line in self._path.read_text(encoding="utf-8").splitlines() if _before(line, step)]
+            write_text(self._path, "".join(line + "\n" for line in kept))
+
+    def add(self, step: int, kind: str, values: dict[str, Any]) -> None:
+        """Append one line."""
+        line = json.dumps({"event": kind, "step": step, **values})
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+        if self._board is not None:
+            for name, value in values.items():
+                if isinstance(value, int | float):
+                    self._board.add_scalar(f"{kind}/{name}", value, step)
+
+
+def _before(line: str, step: int) -> bool:
+    try:
+        return int(json.loads(line)["step"]) <= step
+    except (ValueError, KeyError, TypeError):
+        return False  # the half line of a killed run
+
+
+class Anchors:
+    """The stage prompts as tokens; their mean embeddings are the classes of zero-shot staging."""
+
+    def __init__(self, tokenizer: Tokenizer, device: torch.device) -> None:
+        prompts = stage_prompts()
+        texts = [text for stage in STAGES for text in prompts[stage]]
+        ids = tokenizer.encode(texts)
+        longest = int((ids != tokenizer.pad_id).sum(axis=1).max())
+        self.ids = torch.from_numpy(np.ascontiguousarray(ids[:, :longest])).to(device)
+        self.sizes = [len(prompts[stage]) for stage in STAGES]
+
+    def embed(self, model: SleepLM) -> Tensor:
+        """Give the anchors [5, D], L2-normalised."""
+        embeddings, _ = model.encode_text(self.ids)
+        means = [part.mean(dim=0) for part in embeddings.split(self.sizes)]
+        return functional.normalize(torch.stack(means), dim=-1)
+
+
+@dataclass
+class Run:
+    """The state of a run; `training.loop` moves it on."""
+
+    options: TrainOptions
+    device: torch.device
+    bf16: bool
+    split: Split
+    training: Sequence[TrainingStudy]
+    validation: Sequence[TrainingStudy]
+    tokenizer: Tokenizer
+    reader: Reader
+    sampler: Sampler
+    anchors: Anchors
+    model: SleepLM
+    average: Average
+    optimizer: torch.optim.Optimizer
+    log: Log
+    step: int = 0
+    seconds: float = 0.0
+    """Time of training, that before a resume counted in."""
+    best: float = math.inf
+    """Lowest validation loss."""
+    since_best: int = 0
+    figures: dict[str, float] = field(default_factory=dict)
+    """Of the best validation."""
+    staging: dict[str, Any] = field(default_factory=dict)
+    """Constants of zero-shot staging, of the best validation."""
+
+    def snapshot(self) -> checkpoint.Checkpoint:
+        """Give the whole state as a checkpoint."""
+        tensors = checkpoint.pack(
+            {
+                "model": self.model.state_dict(),
+                "average": self.average.state,
+                "optimizer": checkpoint.optimizer_tensors(self.optimizer),
+                "random": {"torch": torch.get_rng_state()},
+            }
+        )
+        meta = {
+            "seconds": self.seconds,
+            "best": self.best if math.isfinite(self.best) else None,
+            "since_best": self.since_best,
+            "figures": self.figures,
+            "staging": self.staging,
+            "updates": self.average.updates,
+        }
+        return checkpoint.Checkpoint(step=self.step, tensors=tensors, meta=meta)
+
+    def restore(self, saved: checkpoint.Checkpoint) -> None:
+        """Take over a checkpoint's state.
+
+        Raises
+        ------
+        SleepcliError
+            When it belongs to another network.
+        """
+        try:
+            self.model.load_state_dict(checkpoint.unpack(saved.tensors, "model"))
+            for name, value in checkpoint.unpack(saved.tensors, "average").items():
+                self.average.state[name].copy_(value)
+            checkpoint.restore_optimizer(self.optimizer, checkpoint.unpack(saved.tensors, "optimizer"))
+            torch.set_rng_state(saved.tensors["random/torch"])
+            best = saved.meta["best"]
+            self.step, self.seconds = saved.step, float(saved.meta["seconds"])
+            self.best = math.inf if best is None else float(best)
+            self.since_best, self.figures = int(saved.meta["since_best"]), dict(saved.meta["figures"])
+            self.staging = dict(saved.meta["staging"])
+            self.average.updates = int(saved.meta["updates"])
+        except (KeyError, RuntimeError, ValueError, TypeError) as error:
+            raise SleepcliError(
+                f"The checkpoint in {self.options.out} does not fit this run.",
+                "Resume with the options of the first start, or choose another --out.",
+            ) from error
+
+
+def open_run(options: TrainOptions) -> Run:
+    """Open the data, make the network, and take over the last checkpoint where there is one.
+
+    Raises
+    ------
+    SleepcliError
+        A study that is damaged, data that cannot be split, a device that is not there.
+    """
+    device = device_of(options.device)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    studies = _open_studies(options)
+    split = split_subjects([study.subject for study in studies], options.held_out, options.seed)
+    training = [study for study in studies if study.subject in split.training]
+    validation = [study for study in studies if study.subject in split.validation]
+    sampler = Sampler(training, options.sampler, options.seed)
+    options.out.mkdir(parents=True, exist_ok=True)
+    config = options.model or preset(options.preset)
+    tokenizer = _tokenizer(options, training, sampler, config)
+    config = replace(config, vocab_size=tokenizer.vocab_size)
+    model = SleepLM(config).to(device)
+    if options.compiled:
+        model.signal.compile()
+    saved = checkpoint.latest(options.out / "checkpoints")
+    state = None if saved is None else checkpoint.load(saved)
+    run = Run(
+        options=options,
+        device=device,
+        bf16=_bf16(options.precision, device),
+        split=split,
+        training=training,
+        validation=validation,
+        tokenizer=tokenizer,
+        reader=Reader(training, config.channels, tokenizer, options.texts, options.augmentation),
+        sampler=sampler,
+        anchors=Anchors(tokenizer, device),
+        model=model,
+        average=Average(model, options.average_decay),
+        optimizer=optimizer_of(model, options.learning_rate, options.weight_decay),
+        log=Log(options.out, options.tensorboard, 0 if state is None else state.step),
+    )
+    if state is not None:
+        run.restore(state)
+    _write_meta(run, finished=False)
+    return run
+
+
+def device_of(name: str) -> torch.device:
+    """Give the device of `auto`, `cpu` or `cuda`.
+
+    Raises
+    ------
+    UsageError
+        When there is none of that name, or no GPU.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"There is no device {name!r}.", "Choose auto, cpu or cuda.")
+    there = torch.cuda.is_available()
+    if name == "cuda" and not there:
+        raise UsageError("There is no GPU that torch can use.", "Train with --device cpu.")
+    return torch.device("cuda" if there and name != "cpu" else "cpu")
+
+
+def _bf16(precision: str, device: torch.device) -> bool:
+    if precision == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return precision == "bf16"
+
+
+def _open_studies(options: TrainOptions) -> list[TrainingStudy]:
+    studies = []
+    for path in find_stores(options.stores):
+        subject = options.subjects.get(path.stem)
+        studies.append(open_study(path, subject, options.subject_separator))
+    return studies
+
+
+def _tokenizer(
+    options: TrainOptions, training: Sequence[TrainingStudy], sampler: Sampler, config: ModelConfig
+) -> Tokenizer:
+    """Load the run's tokenizer, or train one on texts of the training side."""
+    path = options.out / "tokenizer.json"
+    if not path.exists():
+        texts = list(_sample_texts(options, training, sampler))
+        tokenizer = train_tokenizer(texts, config.vocab_size, config.context_length)
+        write_with(path, tokenizer.save)
+    return Tokenizer.load(path)
+
+
+def _sample_texts(options: TrainOptions, training: Sequence[TrainingStudy], sampler: Sampler) -> Iterator[str]:
+    for prompts in stage_prompts().values():
+        yield from prompts
+    rng = np.random.default_rng([options.seed, 3])
+    for study, epoch in sampler.draw(0, min(TOKENIZER_EPOCHS, 4 * len(sampler))):
+        facts = restrict(training[study].facts(epoch), draw(rng, options.augmentation.dropout))
+        yield draw_texts(facts, rng, options.texts).statement
+        for domain in DOMAINS:
+            form = FORMS[int(rng.integers(len(FORMS)))]
+            yield describe(facts, domain, int(rng.integers(WORDINGS)), form)
+
+
+def publish(run: Run, finished: bool) -> dict[str, float]:
+    """Write the run's description, and its averaged weights as the model unless the run is finished.
+
+    Parameters
+    ----------
+    run
+        Its state right after a validation.
+    finished
+        Whether the run is over; the model is then the one of the best validation, which is there already.
+
+    Returns
+    -------
+    dict
+        The figures of the model.
+    """
+    if not finished:
+        checkpoint.write_weights(run.options.out / "model.safetensors", run.average.state)
+    _write_meta(run, finished)
+    return run.figures
+
+
+def _write_meta(run: Run, finished: bool) -> None:
+    options = run.options
+    meta = {
+        "format": FORMAT,
+        "kind": "sleepcli",
+        "config": run.model.config.to_json(),
+        "preset": options.preset,
+        "options": options.to_json(),
+        "seed": options.seed,
+        "split": run.split.to_json(),
+        "data": dict(data_hashes([*run.training, *run.validation])),
+        "step": run.step,
+        "finished": finished,
+        "figures": run.figures,
+        "slots": options.texts.slots,
+        "domains": list(DOMAINS),
+        "staging": run.staging,
+        "auxiliary": "stage prompts as classes of the contrastive loss" if options.weights.prompts else "",
+        "versions": {"torch": torch.__version__.split("+")[0]},
+    }
+    write_text(options.out / "meta.json", json.dumps(meta, indent=1) + "\n")
+
+
+def staging_facts(run: Run, temperature: float) -> dict[str, Any]:
+    """Give the constants of zero-shot staging: temperature, transitions and prior.
+
+    Evidence is `temperature * cosine + log(prior)`. The network saw stages as the sampler drew them, so the
+    prior takes that back: it is proportional to 1 / the sampler's share, and the evidence a likelihood that a
+    hidden Markov model may use with the transitions of the training nights.
+    """
+    prior = 1 / run.sampler.stage_shares
+    return {
+        "temperature": temperature,
+        "transitions": np.round(transition_matrix(run.training), 6).tolist(),
+        "prior": np.round(prior / prior.sum(), 6).tolist(),
+        "shares": np.round(stage_shares(run.training), 6).tolist(),
+    }

@@ -1,0 +1,148 @@
+"""The texts of a training epoch: captions to write, and statements to contrast, with keys by what they say.
+
+Texts are written when an epoch is drawn, not kept: no cache grows with the hours of data, wordings never run
+out, and an epoch whose channels were dropped gets texts of what is left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from core.language.describe import DOMAINS, EpochFacts, describe, sayable
+from core.language.missing import CHANNELS_OF_DOMAIN
+from core.language.phrases import STAGE_NAMES
+from core.language.thresholds import concepts
+from core.language.words import CONCEPT_WORDS, EVENT_WORDS, STAGE_WORDS
+
+WORDINGS = 1_000_000
+"""Seeds of wordings to draw from."""
+STAGE_EVENT = DOMAINS.index("stage_event")
+FRAMES = ("{}", "{}", "epochs with {}", "find {}", "an epoch of {}", "show me {}")
+JOINTS = ("{finding} in {stage}", "{stage} with {finding}", "{finding} during {stage}")
+STAGE_QUERIES, FINDING_QUERIES = 0.25, 0.5
+"""Shares of queries for a stage and for a finding; the others ask for a finding in a stage."""
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """Which texts an epoch gets."""
+
+    captions: int = 2
+    """Captions that the decoder learns to write, each of another domain."""
+    stage_event_share: float = 0.4
+    """Chance of the stage_event domain in a draw; the others share the rest."""
+    slots: bool = True
+    """Whether the decoder writes slots in place of figures."""
+    query_share: float = 0.45
+    """Share of the statements that are short queries: a stage, a finding, or both."""
+    numbers_share: float = 0.25
+    """Share of the statements that are captions with figures; the others are captions in clinical words."""
+
+
+@dataclass(frozen=True)
+class EpochTexts:
+    """The texts of one epoch."""
+
+    captions: tuple[str, ...]
+    domains: tuple[int, ...]
+    """Index in `DOMAINS` of each caption."""
+    statement: str
+    """The text to contrast."""
+    key: int
+    """What the statement says: equal for two wordings of the same facts."""
+    truths: tuple[int, ...]
+    """Keys of everything that may be stated of this epoch, its own statement first."""
+
+
+@lru_cache(maxsize=65536)
+def key_of(text: str) -> int:
+    """Give a text's key: the first 63 bits of its SHA-256, never negative."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def draw_domains(rng: np.random.Generator, options: TextOptions) -> tuple[int, ...]:
+    """Draw the domains of an epoch's captions, each once."""
+    shares = np.full(len(DOMAINS), (1 - options.stage_event_share) / (len(DOMAINS) - 1))
+    shares[STAGE_EVENT] = options.stage_event_share
+    count = min(options.captions, len(DOMAINS))
+    return tuple(int(d) for d in rng.choice(len(DOMAINS), size=count, replace=False, p=shares))
+
+
+def draw_texts(facts: EpochFacts, rng: np.random.Generator, options: TextOptions) -> EpochTexts:
+    """Write an epoch's texts.
+
+    Parameters
+    ----------
+    facts
+        What may be said of it.
+    rng
+        Chooses domains, forms and wordings.
+    options
+        The shares.
+    """
+    known = sayable(facts)
+    domains = draw_domains(rng, options)
+    form = "slots" if options.slots else "numbers"
+    seeds = rng.integers(WORDINGS, size=len(domains))
+    captions = tuple(describe(facts, DOMAINS[d], int(seed), form) for d, seed in zip(domains, seeds, strict=True))
+    held = {domain: concepts(known, domain) for domain in DOMAINS}
+    stage = f"stage {facts.stage}" if facts.stage is not None else ""
+    atoms = [name for names in held.values() for name in names]
+    told = [key_of(words_key(facts, domain, held[domain])) for domain in DOMAINS]
+    pairs = [key_of(f"{stage} {atom}") for atom in atoms] if stage else []
+    truths = [*told, *map(key_of, atoms), *pairs, *([key_of(stage)] if stage else [])]
+    kind = rng.random()
+    spoken = draw_domains(rng, options)[0]
+    seed = int(rng.integers(WORDINGS))
+    if kind < options.query_share and (atoms or stage):
+        statement, name = _query(atoms, stage, rng)
+        key = key_of(name)
+    elif kind < options.query_share + options.numbers_share:
+        statement = describe(facts, DOMAINS[spoken], seed, "numbers")
+        key = key_of("numbers " + describe(facts, DOMAINS[spoken], 0, "numbers"))
+    else:
+        statement = describe(facts, DOMAINS[spoken], seed, "words")
+        key = told[spoken]
+    return EpochTexts(captions, domains, statement, key, (key, *truths))
+
+
+def words_key(facts: EpochFacts, domain: str, held: Sequence[str]) -> str:
+    """Say canonically what a caption in words says: domain, concepts, stage, and what cannot be told."""
+    if domain == "stage_event":
+        return f"{domain} {facts.stage} {sorted(held)} {facts.events_scored}"
+    lost = [name for name in CHANNELS_OF_DOMAIN[domain] if name in facts.unusable]
+    return f"{domain} {sorted(held)} {lost}"
+
+
+def _query(atoms: Sequence[str], stage: str, rng: np.random.Generator) -> tuple[str, str]:
+    """Write a short query and its key: a finding, the stage, or a finding in the stage."""
+    what = rng.random()
+    atom = atoms[int(rng.integers(len(atoms)))] if atoms else ""
+    if not atom or (stage and what < STAGE_QUERIES):
+        return _framed(_stage_phrase(stage, rng), rng), stage
+    if not stage or what < STAGE_QUERIES + FINDING_QUERIES:
+        return _framed(_phrase(atom, rng), rng), atom
+    joint = JOINTS[int(rng.integers(len(JOINTS)))]
+    return joint.format(finding=_phrase(atom, rng), stage=_stage_phrase(stage, rng)), f"{stage} {atom}"
+
+
+def _framed(phrase: str, rng: np.random.Generator) -> str:
+    return FRAMES[int(rng.integers(len(FRAMES)))].format(phrase)
+
+
+def _phrase(atom: str, rng: np.random.Generator) -> str:
+    if atom in EVENT_WORDS:
+        article, noun = EVENT_WORDS[atom][int(rng.integers(len(EVENT_WORDS[atom])))]
+        return noun if rng.random() < 0.5 else f"{article} {noun}"
+    return CONCEPT_WORDS[atom][int(rng.integers(len(CONCEPT_WORDS[atom])))]
+
+
+def _stage_phrase(stage: str, rng: np.random.Generator) -> str:
+    code = stage.removeprefix("stage ")
+    names = (*STAGE_WORDS[code], STAGE_NAMES[code], code if code not in "WR" else STAGE_NAMES[code])
+    return names[int(rng.integers(len(names)))]
