@@ -98,10 +98,11 @@ def caption_study(
 def caption_rows(study: PreparedStudy, night: Night) -> Iterator[EpochCaption]:
     """Print a settled night, a row an epoch."""
     settled = Scoring(night.staging.stages, night.events)
+    measured = replace(night.measurements, events=())  # they stand in the night's events
     columns = [index for index, channel in enumerate(CHANNELS) if channel.name in night.channels]
     for epoch in range(study.n_epochs):
         facts = replace(
-            epoch_facts(epoch, night.measurements, study.states, settled),
+            epoch_facts(epoch, measured, study.states, settled),
             events_scored=night.events_from != "measurements",
         )
         onset = epoch * float(EPOCH_SECONDS)

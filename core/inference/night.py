@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from core.inference.decoding import greedy
 from core.inference.drafts import Draft, read_events
 from core.inference.engine import Engine
-from core.inference.events import BREATHING, EEG, NEEDED_CHANNELS, DraftEvent, merge_drafts
+from core.inference.events import BREATHING, EEG, NEEDED_CHANNELS, RESPIRATORY, DraftEvent, merge_drafts
 from core.inference.staging import (
     Staging,
     StagingOptions,
@@ -23,6 +23,7 @@ from core.inference.studies import measurements_of
 from core.language.facts import DOMAINS
 from core.language.measure import EpochMeasurements
 from core.psg.channels import CHANNELS
+from core.psg.preprocess import EPOCH_SECONDS
 from core.psg.scoring import UNSCORED, Event
 from core.psg.store import PreparedStudy
 
@@ -103,10 +104,10 @@ def read_night(
     embeddings, drafts = _encode_and_write(study, engine, _domains_to_write(engine, options, scored), progress)
     if staging is None:
         staging = stage_embeddings(embeddings, study, engine)
-    events = scored or merge_drafts(_draft_events(drafts), _visible(study, engine))
+    written = merge_drafts(_draft_events(drafts), _visible(study, engine))
     return Night(
         staging=staging,
-        events=_with_measured(events, measurements),
+        events=_settled_events(scored, written, measurements, staging),
         events_from="scoring" if scored else "model" if engine.writes else "measurements",
         measurements=measurements,
         embeddings=embeddings,
@@ -122,9 +123,10 @@ def measured_night(study: PreparedStudy, options: NightOptions | None = None) ->
     measurements = measurements_of(study)
     scored = _scored_events(study, options)
     staging = staging_of_scoring(study, StagingOptions(options.use_scoring))
+    staging = staging or Staging((UNSCORED,) * study.n_epochs, None, "none")
     return Night(
-        staging=staging or Staging((UNSCORED,) * study.n_epochs, None, "none"),
-        events=_with_measured(scored, measurements),
+        staging=staging,
+        events=_settled_events(scored, (), measurements, staging),
         events_from="scoring" if scored else "measurements",
         measurements=measurements,
         embeddings=None,
@@ -138,11 +140,31 @@ def _scored_events(study: PreparedStudy, options: NightOptions) -> tuple[Event, 
     return study.scoring.events if options.use_scoring and study.scoring is not None else ()
 
 
-def _with_measured(events: tuple[Event, ...], measurements: EpochMeasurements) -> tuple[Event, ...]:
-    """Add the measured desaturations where nobody scored any."""
-    if not any(event.type == "desaturation" for event in events):
-        events = (*events, *measurements.events)
-    return tuple(sorted(events, key=lambda event: (event.onset, event.type)))
+def _settled_events(
+    scored: tuple[Event, ...], written: tuple[Event, ...], measurements: EpochMeasurements, staging: Staging
+) -> tuple[Event, ...]:
+    """Put together what was scored, written and measured.
+
+    Measured desaturations are added where nobody scored any. Breathing events that were measured replace the
+    written ones, in sleep alone; where somebody scored events, only the scored ones stand.
+    """
+    events = scored or written
+    measured = () if any(event.type == "desaturation" for event in scored) else measurements.events
+    if scored:
+        measured = tuple(event for event in measured if event.type == "desaturation")
+    kinds = {event.type for event in measured}
+    if kinds & set(RESPIRATORY):
+        kinds |= set(RESPIRATORY)
+    kept = [event for event in events if event.type not in kinds or scored]
+    kept += [event for event in measured if event.type == "desaturation" or not _awake(event, staging)]
+    return tuple(sorted(kept, key=lambda event: (event.onset, event.type)))
+
+
+def _awake(event: Event, staging: Staging) -> bool:
+    """Whether every epoch that the event overlaps is wake."""
+    first = int(event.onset // EPOCH_SECONDS)
+    last = int((event.onset + event.duration) // EPOCH_SECONDS)
+    return all(stage == "W" for stage in staging.stages[first : last + 1])
 
 
 def _domains_to_write(engine: Engine, options: NightOptions, scored: tuple[Event, ...]) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ WIDTH = 8
 CONTEXT = 64
 VARIANTS = 5
 EPSILON = 1e-6
+LAG = 16  # samples; sums over a length that is no multiple of a vector depend on where the row lies in memory
 OPSET = 17
 TEMPERATURE = 20.0
 
@@ -149,7 +150,7 @@ def _signal_encoder() -> ModelProto:
     graph.add("Mul", ["signals", "mask"], "seen")
     graph.add("Abs", ["seen"], "magnitude")
     graph.add("ReduceMean", ["magnitude"], "level", axes=[2], keepdims=0)
-    for side, bounds in (("a", (0, SAMPLES - 1)), ("b", (1, SAMPLES))):
+    for side, bounds in (("a", (0, SAMPLES - LAG)), ("b", (LAG, SAMPLES))):
         graph.constant(f"{side}0", np.array([bounds[0]]))
         graph.constant(f"{side}1", np.array([bounds[1]]))
         graph.add("Slice", ["seen", f"{side}0", f"{side}1", "last"], f"part_{side}")
@@ -194,14 +195,17 @@ def _next_tokens(tokenizer: Tokenizer) -> NDArray[np.int64]:
 
 
 def _scores(graph: _Graph, tokenizer: Tokenizer, row: str, position: str) -> None:
-    """Add logits: 8 at the next token of the row's text, 0 elsewhere."""
+    """Add logits: 8 for the next token of the row's text, 1 for the full stop, 0 for the rest."""
     graph.constant("context", np.array(CONTEXT))
     graph.add("Mul", [row, "context"], "row_start")
     graph.add("Add", ["row_start", position], "cell")
     graph.add("Gather", [graph.constant("next_tokens", _next_tokens(tokenizer)), "cell"], "next", axis=0)
     graph.constant("depth", np.array(tokenizer.vocab_size))
     graph.constant("values", np.array([0.0, 8.0], np.float32))
-    graph.add("OneHot", ["next", "depth", "values"], "logits", axis=-1)
+    graph.add("OneHot", ["next", "depth", "values"], "chosen", axis=-1)
+    filler = np.zeros(tokenizer.vocab_size, np.float32)
+    filler[tokenizer.ids(".")[0]] = 1.0
+    graph.add("Add", ["chosen", graph.constant("filler", filler)], "logits")
 
 
 def _decoder_prefill(tokenizer: Tokenizer) -> ModelProto:
