@@ -1,0 +1,1 @@
+"""A physiological simulator of polysomnography nights with known truth."""
