@@ -12,8 +12,6 @@ from core.psg.preprocess import EPOCH_SECONDS, Trace
 from core.psg.quality import State
 
 COLUMNS = {channel.name: column for column, channel in enumerate(CHANNELS)}
-MEASURABLE = frozenset({State.OK, State.CLIPPED, State.MAINS})
-"""States in which a channel may be measured: a clipped peak or mains hum leaves rhythm and spectrum in place."""
 LEAST_VALID = 0.5
 """Smallest share of an epoch that must be recorded (not in a gap) for the epoch to be measured."""
 STANDARDISED_SPREAD = (0.2, 2.0)
@@ -57,7 +55,7 @@ def usable_epochs(states: NDArray[np.uint8], channel: str, n_epochs: int) -> NDA
     """
     usable = np.zeros(n_epochs, dtype=bool)
     rows = min(n_epochs, len(states))
-    usable[:rows] = np.isin(states[:rows, COLUMNS[channel]], [int(state) for state in MEASURABLE])
+    usable[:rows] = np.isin(states[:rows, COLUMNS[channel]], [int(state) for state in State if state.usable])
     return usable
 
 

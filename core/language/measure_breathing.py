@@ -18,7 +18,8 @@ SHORTEST_BREATH = 1.4  # s
 LEAST_HEIGHT = 0.25  # of the breaths around; smaller waves are noise or the remains of an apnea
 LONGEST_BREATH = 10.0  # s; a longer pause is an apnea (AASM), not a breath interval
 TYPICAL = (0.5, 1.5)  # of the median interval: outside, a breath was missed or split
-LEAST_INTERVALS = 3
+LEAST_INTERVALS = 2  # under a rate; a spread needs one more, a shape is the mean of three breaths
+LEAST_BREATHS = 3
 LEAST_COVERED = 12.0  # s of an epoch that intervals have to cover
 LEAST_SHARE = 0.5  # of the 0.05 to 8 Hz power that breathing has to hold in an epoch
 ENVELOPE_SECONDS = 4  # over which the size of breathing is taken: about a breath
@@ -59,7 +60,7 @@ def detect_breaths(channel: Sampled) -> Breaths:
     heights = found["prominences"]
     inside = channel.valid[peaks]
     peaks, heights = peaks[inside], heights[inside]
-    if len(peaks) < LEAST_INTERVALS:
+    if len(peaks) < LEAST_BREATHS:
         return Breaths(np.empty(0), np.empty(0))
     usual = ndimage.percentile_filter(heights, 70, size=41, mode="nearest")
     kept = heights >= LEAST_HEIGHT * usual
@@ -86,7 +87,7 @@ def breath_rate(times: NDArray[np.float64], n_epochs: int) -> tuple[NDArray[np.f
         Rate in breaths a minute: 60 over the mean of the typical intervals (0.5 to 1.5 times the median of the 15
         around, at most 10 s) whose middle lies in the epoch, so that an apnea or a missed breath does not lower it.
         Variability in seconds: the standard deviation (n − 1) of the same intervals. Both (epochs,), NaN with fewer
-        than 3 intervals or 12 s of them.
+        than 2 intervals (3 for the variability) or 12 s of them.
     """
     intervals = np.diff(times)
     if len(intervals) < LEAST_INTERVALS:
@@ -100,7 +101,7 @@ def breath_rate(times: NDArray[np.float64], n_epochs: int) -> tuple[NDArray[np.f
     enough = (counts >= LEAST_INTERVALS) & (sums >= LEAST_COVERED)
     rate = np.where(enough, 60.0 * ratio(counts.astype(np.float64), sums), np.nan)
     variance = ratio(np.maximum(squares - sums * ratio(sums, counts), 0.0), counts - 1)
-    return rate, np.where(enough, np.sqrt(variance), np.nan)
+    return rate, np.where(enough & (counts > LEAST_INTERVALS), np.sqrt(variance), np.nan)
 
 
 def flatness(channel: Sampled) -> NDArray[np.float64]:
@@ -137,7 +138,7 @@ def flatness(channel: Sampled) -> NDArray[np.float64]:
         [(wide[start:end] >= 0.8 * top).mean() for start, end, top in zip(starts, ends, tops, strict=True)]
     )
     counts, sums = per_epoch(starts / channel.rate, shares, n_epochs)
-    return np.where(counts >= LEAST_INTERVALS, ratio(sums, counts), np.nan)
+    return np.where(counts >= LEAST_BREATHS, ratio(sums, counts), np.nan)
 
 
 def effort_phase(thorax: Sampled, abdomen: Sampled) -> NDArray[np.float64]:

@@ -63,7 +63,8 @@ def welch(epochs: NDArray[np.float32], rate: int, seconds: float) -> tuple[NDArr
     if total is None:
         message = f"a window of {seconds} s does not fit into the epoch"
         raise ValueError(message)
-    return fft.rfftfreq(size, 1 / rate), total / len(starts)
+    mean = np.asarray(total / len(starts), dtype=np.float32)
+    return np.asarray(fft.rfftfreq(size, 1 / rate), dtype=np.float64), mean
 
 
 def relative_band_powers(epochs: NDArray[np.float32], rate: int) -> dict[str, NDArray[np.float64]]:

@@ -55,4 +55,4 @@ def _within(
     frequencies: NDArray[np.float64], power: NDArray[np.float32], band: tuple[float, float]
 ) -> NDArray[np.float64]:
     inside = (frequencies >= band[0] - 1e-9) & (frequencies < band[1] - 1e-9)
-    return power[:, inside].sum(axis=1).astype(np.float64)
+    return np.asarray(power[:, inside].sum(axis=1), dtype=np.float64)

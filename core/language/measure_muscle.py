@@ -13,7 +13,7 @@ from core.psg.preprocess import EPOCH_SECONDS, Trace
 CHIN_BAND = (10.0, 100.0)  # Hz (AASM's EMG filter); up to 0.45 of the sampling rate
 MOST_RATE = 256  # Hz
 LEAST_RATE = 50  # Hz; below, no band is left above 10 Hz
-MAINS = (50.0, 60.0)  # Hz; and their doubles, ± 1.5 Hz, are left out
+MAINS = (50.0, 60.0)  # Hz; and their doubles, ± 1.5 Hz, are bridged
 ENVELOPE_RATE = 10  # Hz
 BURST_BAND = (0.2, 4.0)  # Hz
 LEAST_BURST = 3.0  # height of the envelope's spectral peak over its median: below, there is no rhythm to tell
@@ -37,7 +37,7 @@ def measure_chin(
     -------
     dict[str, NDArray[np.float64]]
         Names to values, shape (epochs,), NaN where the EMG cannot be measured:
-        ``chin_median_frequency`` (Hz, halves the power between 10 and 100 Hz, mains left out);
+        ``chin_median_frequency`` (Hz, halves the power between 10 and 100 Hz, mains bridged);
         ``chin_burst_ratio`` (95th percentile over median of the 0.1-s root mean squares; 1.2 for steady tone);
         ``chin_burst_rate`` (Hz, strongest rhythm between 0.2 and 4 Hz of those root mean squares, told only where the
         spectral peak is distinct); ``chin_tone`` (median of the root mean squares over the night's median; 1 is this
@@ -113,9 +113,11 @@ def _median_frequency(channel: Sampled) -> NDArray[np.float64]:
     frequencies, power = welch(channel.epochs(), channel.rate, 2.0)
     low, high = _band(channel.rate)
     inside = (frequencies >= low) & (frequencies <= high)
-    for mains in MAINS:
-        for overtone in (1, 2):
-            inside &= np.abs(frequencies - overtone * mains) > 1.5
+    for line in (overtone * mains for mains in MAINS for overtone in (1, 2)):
+        hum = np.abs(frequencies - line) <= 1.5
+        beside = ~hum & (np.abs(frequencies - line) <= 3.0)
+        if beside.any():
+            power[:, hum] = power[:, beside].mean(axis=1, keepdims=True)
     running = np.cumsum(power[:, inside], axis=1)
     half = (running >= running[:, -1:] / 2).argmax(axis=1)
     return np.asarray(frequencies[inside][half], dtype=np.float64)

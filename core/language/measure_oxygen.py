@@ -13,6 +13,7 @@ from core.psg.preprocess import EPOCH_SECONDS, Trace
 from core.psg.scoring import Event
 
 POSSIBLE = (40.0, 100.5)  # %; outside, the oximeter says that it has no reading
+LONGEST_SLIP = 60  # s of reading after a leap down that a return declares wrong
 FASTEST = 4.0  # points a second; blood cannot change faster (Magalang et al. 2003), a slipping probe can
 BASELINE_SECONDS = 120  # before the fall, in which the baseline is looked for (AASM: pre-event baseline)
 LONGEST = 180  # s; a slower change is a new baseline, not a desaturation
@@ -56,7 +57,8 @@ def oxygen_course(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epoc
     -------
     NDArray[np.float64]
         Shape (epochs × 30,), %, the mean of the second; NaN without a reading, outside 40 to 100 %, in epochs whose
-        state forbids measuring, and within 2 s of a change of more than 4 points a second.
+        state forbids measuring, within 2 s of a change of more than 4 points a second, and from such a fall to the
+        return within a minute.
     """
     size = n_epochs * EPOCH_SECONDS
     course = np.full(size, np.nan)
@@ -76,9 +78,7 @@ def oxygen_course(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epoc
         sums = np.bincount(rows[kept], weights=samples[kept], minlength=size)
         course = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
     course[~np.repeat(usable_epochs(states, "SPO2", n_epochs), EPOCH_SECONDS)] = np.nan
-    leaps = np.concatenate([[False], np.abs(np.diff(course)) > FASTEST])
-    course[ndimage.binary_dilation(leaps, iterations=2) if leaps.any() else leaps] = np.nan
-    return np.minimum(course, 100.0)
+    return np.asarray(np.minimum(_without_leaps(course), 100.0), dtype=np.float64)
 
 
 def desaturations(course: NDArray[np.float64], drop: float = 3.0) -> tuple[Event, ...]:
@@ -152,6 +152,21 @@ def depth(course: NDArray[np.float64], event: Event) -> float:
     """Measure how far a desaturation falls, in points from its first second to its lowest."""
     inside = course[int(event.onset) : int(event.onset + event.duration) + 1]
     return float(inside[0] - np.nanmin(inside))
+
+
+def _without_leaps(course: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Take out what a slipping probe reads: around a leap, and between a leap down and the return."""
+    step = np.diff(course, prepend=course[:1])
+    leaps = np.abs(step) > FASTEST
+    if not leaps.any():
+        return course
+    bad = ndimage.binary_dilation(leaps, iterations=2)
+    for second in np.flatnonzero(step < -FASTEST):
+        after = course[second : second + LONGEST_SLIP]
+        back = np.flatnonzero(after >= course[second - 1] - FASTEST)
+        if len(back):
+            bad[second : second + back[0]] = True
+    return np.where(bad, np.nan, course)
 
 
 def _next_fall(course: NDArray[np.float64], start: int, drop: float) -> tuple[int, int] | None:

@@ -10,6 +10,8 @@ MOST_SEGMENTS = 3
 """A 30-s epoch is told in at most three stretches."""
 SHORTEST = 5
 """Fewest seconds of a stretch."""
+MOST_MISSING = 6
+"""Seconds of an epoch that may be bridged."""
 GAIN = 0.35
 """A further stretch has to take away this share of the squared error, or the simpler story is told."""
 
@@ -41,7 +43,7 @@ def trends(quantity: str, series: NDArray[np.float64], smallest: float, noise: f
     quantity
         Name for the trends.
     series
-        Shape (epochs, 30), one value a second; an epoch with NaN gets no trends.
+        Shape (epochs, 30), one value a second; an epoch with more than six NaN gets no trends.
     smallest
         Change over a stretch that counts, in the quantity's unit.
     noise
@@ -53,14 +55,22 @@ def trends(quantity: str, series: NDArray[np.float64], smallest: float, noise: f
         One tuple an epoch, in order of time.
     """
     answers: list[tuple[Trend, ...]] = [() for _ in series]
-    rows = np.flatnonzero(np.isfinite(series).all(axis=1))
+    rows = np.flatnonzero(np.isnan(series).sum(axis=1) <= MOST_MISSING)
     if not len(rows):
         return answers
-    error, change = _lines(series[rows])
+    error, change = _lines(np.stack([_whole(series[row]) for row in rows]))
     cuts = _best_cuts(error, series.shape[1], noise)
     for place, row in enumerate(rows):
         answers[row] = _told(quantity, cuts[place], change[place], smallest)
     return answers
+
+
+def _whole(row: NDArray[np.float64]) -> NDArray[np.float64]:
+    missing = np.isnan(row)
+    if not missing.any():
+        return row
+    places = np.arange(len(row))
+    return np.asarray(np.interp(places, places[~missing], row[~missing]), dtype=np.float64)
 
 
 def _lines(series: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,0 +1,76 @@
+"""Breathing measurements against signals of known rate, shape and phase."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from core.language.measure_breathing import measure_breathing
+from core.psg.channels import CHANNELS
+from core.psg.preprocess import Trace
+
+N = 30
+RATE = 32.0
+TIME = np.arange(int(N * 30 * RATE)) / RATE
+STATES = np.zeros((N, len(CHANNELS)), dtype=np.uint8)
+RNG = np.random.default_rng(0)
+
+
+def breath(rate: float, lag: float = 0.0) -> NDArray[np.float64]:
+    return np.sin(2 * np.pi * rate / 60 * TIME - np.radians(lag))
+
+
+def traces(**signals: NDArray[np.float64]) -> dict[str, Trace]:
+    return {name: Trace(name, samples.astype(np.float32), RATE) for name, samples in signals.items()}
+
+
+@pytest.mark.parametrize("rate", [7.0, 12.0, 15.0, 22.0, 30.0])
+@pytest.mark.parametrize("gain", [1e-3, 500.0])
+def test_rate_is_known_at_any_gain_and_with_noise(rate: float, gain: float) -> None:
+    noisy = gain * (breath(rate) + 0.1 * RNG.standard_normal(len(TIME)) + 0.1 * np.sin(2 * np.pi * 1.1 * TIME) + 7)
+    values = measure_breathing(traces(AF=noisy, THX=-noisy, ABD=noisy), STATES, N)
+    for name in ("airflow_rate", "thoracic_rate", "abdominal_rate"):
+        assert values[name] == pytest.approx(rate, abs=0.4)
+
+
+def test_variability_is_the_spread_of_the_intervals() -> None:
+    intervals = 4 + 0.4 * np.random.default_rng(2).standard_normal(400)
+    starts = np.cumsum(intervals)
+    phase = np.interp(TIME, np.concatenate([[0], starts]), np.arange(401))
+    values = measure_breathing(traces(ABD=np.sin(2 * np.pi * phase)), STATES, N)
+    assert np.nanmedian(values["abdominal_variability"]) == pytest.approx(0.4, abs=0.12)
+    steady = measure_breathing(traces(ABD=breath(15.0)), STATES, N)
+    assert np.nanmax(steady["abdominal_variability"][1:-1]) < 0.05
+
+
+def test_an_apnea_lowers_the_amplitude_and_not_the_rate() -> None:
+    flow = breath(15.0) * np.where((TIME % 90 > 60) & (TIME % 90 < 85), 0.02, 1.0)
+    values = measure_breathing(traces(AF=flow + 0.02 * RNG.standard_normal(len(TIME))), STATES, N)
+    apneic = np.arange(N) % 3 == 2
+    assert values["airflow_rate"][~apneic] == pytest.approx(15.0, abs=0.4)
+    assert np.all(values["airflow_amplitude"][apneic] < 0.4)
+    assert values["airflow_amplitude"][~apneic][1:-1] == pytest.approx(1.0, abs=0.15)
+
+
+def test_noise_is_not_breathing() -> None:
+    values = measure_breathing(traces(AF=RNG.standard_normal(len(TIME)), THX=np.zeros(len(TIME))), STATES, N)
+    assert np.isnan(values["airflow_rate"]).all()
+    assert np.isnan(values["flow_flatness"]).all()
+    assert np.isnan(values["thoracic_rate"]).all()
+
+
+def test_a_plateau_is_flatter_than_a_half_sine() -> None:
+    rounded = measure_breathing(traces(AF=breath(15.0)), STATES, N)["flow_flatness"]
+    flat = measure_breathing(traces(AF=np.clip(3 * breath(15.0), -1, 1)), STATES, N)["flow_flatness"]
+    assert rounded == pytest.approx(0.41, abs=0.04)
+    assert np.nanmean(flat) > 0.7
+
+
+@pytest.mark.parametrize("lag", [0.0, 60.0, 120.0, 180.0])
+def test_phase_between_the_efforts(lag: float) -> None:
+    values = measure_breathing(traces(THX=breath(15.0), ABD=3 * breath(15.0, lag)), STATES, N)
+    assert values["effort_phase"] == pytest.approx(lag, abs=3.0)
+
+
+def test_unrelated_efforts_have_no_phase() -> None:
+    values = measure_breathing(traces(THX=breath(15.0), ABD=breath(22.0)), STATES, N)
+    assert np.isnan(values["effort_phase"]).all()
