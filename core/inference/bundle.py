@@ -177,7 +177,9 @@ def _parse(folder: Path, description: dict[str, Any], content_hash: str) -> Bund
     for needed in REQUIRED_GRAPHS:
         if needed not in graphs:
             raise KeyError(f"graphs.{needed}")
-    tokenizer = description.get("tokenizer")
+    tokenizer, weights = description.get("tokenizer"), description.get("weights")
+    if weights:
+        _checked(folder, weights)  # ONNX Runtime reads it through the graphs
     return Bundle(
         name=str(description["name"]),
         kind=kind,

@@ -1,0 +1,233 @@
+"""What the commands do to one study: open, compute, write; the tasks of `core.batch`."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.batch import Outcome, StudyInput
+from core.inference.bundle import load_bundle
+from core.inference.captioning import CaptionOptions, caption_rows
+from core.inference.engine import Engine
+from core.inference.night import NightOptions, measured_night, read_night
+from core.inference.results import (
+    finite,
+    night_summary,
+    stage_rows,
+    write_captions,
+    write_embeddings,
+    write_stages,
+    write_summary,
+)
+from core.inference.search import IndexedStudy, index_study
+from core.inference.staging import Staging, StagingOptions, embed_study, stage_study
+from core.inference.studies import StudyOptions, measurements_of, open_study
+from core.psg.montage import read_montage
+from core.psg.scoring import STAGES, UNSCORED, find_scoring
+from core.psg.store import PreparedStudy, write_store
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which model runs, where and how."""
+
+    model: str = "nano"
+    """Name or folder of a bundle."""
+    device: str = "auto"
+    """`auto`, `cpu` or `cuda`."""
+    batch: int = 0
+    """Epochs in one call; 0 for the device's default."""
+    threads: int = 0
+    """CPU threads; 0 for all."""
+
+    def engine(self) -> Engine:
+        """The engine of this process, made once."""
+        return _engine(self)
+
+
+@lru_cache(maxsize=1)
+def _engine(choice: ModelChoice) -> Engine:
+    return Engine(load_bundle(choice.model), choice.device, choice.batch, choice.threads)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How studies are opened."""
+
+    montage: Path | None = None
+    """TOML file that goes before the label resolver."""
+    scoring: Path | None = None
+    """Scoring given by hand."""
+    look_for_scoring: bool = True
+    """Whether a scoring beside the study is used."""
+
+    def open(self, item: StudyInput, measured: bool = True) -> PreparedStudy:
+        """Open one study; see `core.inference.studies.open_study`."""
+        montage = read_montage(self.montage) if self.montage is not None else None
+        options = StudyOptions(montage, self.scoring, self.look_for_scoring, item.study, measured)
+        return open_study(item.path, options)
+
+    def sources(self, item: StudyInput) -> tuple[Path, ...]:
+        """Files that the result depends on."""
+        scoring = self.scoring
+        if scoring is None and self.look_for_scoring:
+            scoring = find_scoring(item.path)
+        return tuple(path for path in (item.path, self.montage, scoring) if path is not None)
+
+
+@dataclass(frozen=True)
+class PrepareTask:
+    """Writes `<study>.psg`: signals at 64 Hz, states, measurements and scoring."""
+
+    out: Path
+    reading: Reading = field(default_factory=Reading)
+
+    def __call__(self, item: StudyInput) -> Outcome:
+        """Prepare one study."""
+        study = self.reading.open(item)
+        folder = self.out / f"{item.study}.psg"
+        write_store(study, folder)
+        figures = {
+            "epochs": study.n_epochs,
+            "channels": ", ".join(_channels_there(study)),
+            "scored": study.scoring is not None,
+        }
+        return Outcome((folder.name,), figures, ({"study": item.study, **figures},), study.repairs)
+
+    def sources(self, item: StudyInput) -> Sequence[Path]:
+        """Study, montage and scoring."""
+        return self.reading.sources(item)
+
+
+@dataclass(frozen=True)
+class StageTask:
+    """Stages a study and writes `<study>.stages.csv` and `<study>.summary.json`."""
+
+    out: Path | None
+    choice: ModelChoice = field(default_factory=ModelChoice)
+    reading: Reading = field(default_factory=Reading)
+
+    def __call__(self, item: StudyInput) -> Outcome:
+        """Stage one study."""
+        study = self.reading.open(item, measured=False)
+        staging = stage_study(study, self.choice.engine(), StagingOptions())
+        files: tuple[str, ...] = ()
+        if self.out is not None:
+            files = (f"{item.study}.stages.csv", f"{item.study}.summary.json")
+            write_stages(staging, self.out / files[0])
+            write_summary(night_summary(study, staging), self.out / files[1])
+        rows = tuple({"study": item.study, **row} for row in stage_rows(staging))
+        return Outcome(files, stage_figures(staging), rows, study.repairs)
+
+    def sources(self, item: StudyInput) -> Sequence[Path]:
+        """Study, montage and scoring."""
+        return self.reading.sources(item)
+
+
+@dataclass(frozen=True)
+class CaptionTask:
+    """Captions a study and writes its captions, stages and summary."""
+
+    out: Path | None
+    choice: ModelChoice | None = field(default_factory=ModelChoice)
+    """None writes from the measurements and the scoring alone."""
+    reading: Reading = field(default_factory=Reading)
+    options: CaptionOptions = field(default_factory=CaptionOptions)
+
+    def __call__(self, item: StudyInput) -> Outcome:
+        """Caption one study."""
+        study = self.reading.open(item)
+        wishes = NightOptions(self.options.domains, self.options.use_scoring)
+        engine = self.choice.engine() if self.choice is not None else None
+        night = measured_night(study, wishes) if engine is None else read_night(study, engine, wishes)
+        summary = night_summary(study, night.staging, night)
+        figures = stage_figures(night.staging) | {"events": len(night.events), "text": summary["text"]}
+        files: tuple[str, ...] = ()
+        if self.out is not None:
+            files = tuple(f"{item.study}.{kind}" for kind in ("captions.jsonl", "stages.csv", "summary.json"))
+            write_captions(caption_rows(study, night), self.out / files[0])
+            write_stages(night.staging, self.out / files[1])
+            write_summary(summary, self.out / files[2])
+        rows = () if self.out is not None else tuple(finite(row.to_json()) for row in caption_rows(study, night))
+        return Outcome(files, figures, rows, study.repairs)
+
+    def sources(self, item: StudyInput) -> Sequence[Path]:
+        """Study, montage and scoring."""
+        return self.reading.sources(item)
+
+
+@dataclass(frozen=True)
+class EmbedTask:
+    """Embeds a study and writes `<study>.embeddings.npy`."""
+
+    out: Path | None
+    choice: ModelChoice = field(default_factory=ModelChoice)
+    reading: Reading = field(default_factory=Reading)
+
+    def __call__(self, item: StudyInput) -> Outcome:
+        """Embed one study."""
+        study = self.reading.open(item, measured=False)
+        embeddings = embed_study(study, self.choice.engine())
+        figures: dict[str, Any] = {"epochs": len(embeddings), "dimensions": embeddings.shape[1]}
+        if self.out is None:
+            rows = (
+                {"study": item.study, "epoch": epoch, "embedding": [round(float(value), 6) for value in row]}
+                for epoch, row in enumerate(embeddings)
+            )
+            return Outcome((), figures, tuple(rows), study.repairs)
+        name = f"{item.study}.embeddings.npy"
+        write_embeddings(embeddings, self.out / name)
+        return Outcome((name,), figures, (), study.repairs)
+
+    def sources(self, item: StudyInput) -> Sequence[Path]:
+        """Study, montage and scoring."""
+        return self.reading.sources(item)
+
+
+@dataclass(frozen=True)
+class IndexTask:
+    """Reads a study for searching and keeps the result in this process."""
+
+    choice: ModelChoice
+    reading: Reading
+    found: list[IndexedStudy]
+
+    def __call__(self, item: StudyInput) -> Outcome:
+        """Index one study."""
+        study = self.reading.open(item)
+        self.found.append(index_study(study, self.choice.engine()))
+        return Outcome(figures={"epochs": study.n_epochs}, warnings=study.repairs)
+
+    def sources(self, item: StudyInput) -> Sequence[Path]:
+        """Study, montage and scoring."""
+        return self.reading.sources(item)
+
+
+def stage_figures(staging: Staging) -> dict[str, Any]:
+    """Minutes of each stage, share of epochs without a stage, mean probability of the stages given."""
+    stages = list(staging.stages)
+    figures: dict[str, Any] = {"epochs": len(stages), "stages_from": staging.source}
+    figures |= {f"{stage}_min": stages.count(stage) / 2 for stage in STAGES}
+    figures["unscored_min"] = stages.count(UNSCORED) / 2
+    if staging.probabilities is not None and any(stage != UNSCORED for stage in stages):
+        figures["confidence"] = round(float(np.nanmean(np.nanmax(staging.probabilities, axis=1, initial=0.0))), 3)
+    return figures
+
+
+def threads_for(jobs: int) -> int:
+    """CPU threads of each of several worker processes; 0, all of them, for one."""
+    return 0 if jobs <= 1 else max(1, (os.cpu_count() or 1) // jobs)
+
+
+def with_threads(choice: ModelChoice, jobs: int) -> ModelChoice:
+    """Share the cores between workers."""
+    return replace(choice, threads=threads_for(jobs))
+
+
+def _channels_there(study: PreparedStudy) -> list[str]:
+    names = [*study.offset]
+    return [name for name in names if study.present((name,)).any()]
