@@ -113,9 +113,7 @@ def _write(engine: Engine, state: DecoderState, longest: int, min_tokens: int) -
     ]
 
 
-def _likeliest(
-    logits: NDArray[np.float32], forbidden: int | None
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def _likeliest(logits: NDArray[np.float32], forbidden: int | None) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Best token of each row and its probability; `forbidden` is the end token while a text is too short."""
     if forbidden is not None:
         logits = logits.copy()

@@ -162,13 +162,20 @@ class Engine:
             [B] condition indexes.
         """
         start = np.full((len(domains), 1), self.tokenizer.start_id, np.int64)
-        feeds = {"decoder_tokens": decoder_tokens, "domain": domains.astype(np.int64), "token_ids": start}
+        feeds: dict[str, NDArray[Any]] = {
+            "decoder_tokens": decoder_tokens,
+            "domain": domains.astype(np.int64),
+            "token_ids": start,
+        }
         outputs = self._bound("decoder_prefill", feeds, {}, CACHES)
         return DecoderState(outputs.pop("logits").numpy(), 1, outputs)
 
     def step(self, state: DecoderState, token_ids: NDArray[np.int64]) -> DecoderState:
         """Append one token a row, [B], and score the next."""
-        feeds = {"token_ids": token_ids.reshape(-1, 1).astype(np.int64), "position": np.array(state.position, np.int64)}
+        feeds: dict[str, NDArray[Any]] = {
+            "token_ids": token_ids.reshape(-1, 1).astype(np.int64),
+            "position": np.array(state.position, np.int64),
+        }
         outputs = self._bound("decoder_step", feeds, state.caches, GROWING_CACHES)
         logits = outputs.pop("logits").numpy()
         return DecoderState(logits, state.position + 1, {**state.caches, **outputs})
@@ -216,9 +223,10 @@ class Engine:
             providers.insert(0, ("CUDAExecutionProvider", {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}))
         try:
             session = ort.InferenceSession(str(self.bundle.graphs[graph].path), options, providers=providers)
-        except Exception as error:  # noqa: BLE001 - ONNX Runtime's own classes have no common base of their own
+        except Exception as error:  # ONNX Runtime's own classes share no base below it
             raise ModelError(
-                f"The {graph.replace('_', ' ')} of the model in {self.bundle.folder} cannot be loaded on {self.device}.",
+                f"The {graph.replace('_', ' ')} of the model in {self.bundle.folder} cannot be loaded "
+                f"on {self.device}.",
                 "Export it again, or try --device cpu.",
             ) from error
         if self.device == "cuda" and "CUDAExecutionProvider" not in session.get_providers():

@@ -15,9 +15,9 @@ from core.inference.staging import (
     StagingOptions,
     encode_rows,
     require_eeg,
+    seen,
     stage_embeddings,
     staging_of_scoring,
-    seen,
 )
 from core.inference.studies import measurements_of
 from core.language.facts import DOMAINS

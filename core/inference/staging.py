@@ -93,7 +93,8 @@ def require_eeg(study: PreparedStudy) -> None:
         return
     found = [channel.name for channel in CHANNELS if seen(study, (channel.name,)).any()]
     raise StudyError(
-        f"{study.study} has no usable EEG, so its sleep cannot be staged; it has {', '.join(found) or 'nothing usable'}.",
+        f"{study.study} has no usable EEG, so its sleep cannot be staged; "
+        f"it has {', '.join(found) or 'nothing usable'}.",
         "Name the EEG with --montage, or give a scoring with --scoring.",
     )
 

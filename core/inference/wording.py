@@ -69,7 +69,9 @@ def _checked_trend(raw: str, told: Sequence[Trend], facts: EpochFacts) -> str:
 
 def _measured(read: CaptionFacts, facts: EpochFacts) -> bool:
     """Whether every figure is the measured one, as it is printed."""
-    return all(name in facts.values and value == printed(name, facts.values[name]) for name, value in read.values.items())
+    return all(
+        name in facts.values and value == printed(name, facts.values[name]) for name, value in read.values.items()
+    )
 
 
 def _same_trend(told: Trend, known: Trend) -> bool:

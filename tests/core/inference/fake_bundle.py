@@ -97,7 +97,7 @@ def _description(name: str, folder: Path, graphs: tuple[str, ...]) -> dict[str, 
             for graph in graphs
         },
         "precision": "fp32",
-        "verification": {graph: 0.0 for graph in graphs},
+        "verification": dict.fromkeys(graphs, 0.0),
         "staging": {"temperature": TEMPERATURE, "transitions": transitions, "prior": [0.2] * len(STAGES)},
         "training": {"note": "made by tests, not trained"},
         "versions": {},
@@ -282,6 +282,8 @@ def _step_model(graph: _Graph, tokenizer: Tokenizer) -> ModelProto:
         {"token_ids": (TensorProto.INT64, ["batch", 1]), "position": (TensorProto.INT64, []), **caches},
         {
             "logits": ["batch", tokenizer.vocab_size],
-            **{f"next_{name}": [1, "batch", 1, f"{name}_grown", 4] for name in ("text_k", "text_v", "self_k", "self_v")},
+            **{
+                f"next_{name}": [1, "batch", 1, f"{name}_grown", 4] for name in ("text_k", "text_v", "self_k", "self_v")
+            },
         },
     )

@@ -95,7 +95,7 @@ def test_the_scoring_can_be_left_alone(engine: Engine, make_study) -> None:
 
 def test_neither_eeg_nor_scoring_is_an_error_that_lists_what_there_is(engine: Engine, make_study) -> None:
     study = make_study(absent=("EEG_C3", "EEG_C4"))
-    with pytest.raises(StudyError, match="no usable EEG.*EOG_L"):
+    with pytest.raises(StudyError, match=r"no usable EEG.*EOG_L"):
         list(caption_study(study, engine))
 
 

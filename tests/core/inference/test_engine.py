@@ -89,7 +89,7 @@ def test_a_graph_that_onnx_runtime_refuses_is_one_sentence(folder: Path, tmp_pat
     copy = write_fake_bundle(tmp_path / "copy")
     bundle = load_bundle(copy)
     (copy / "signal_encoder.onnx").write_bytes(b"not a graph")  # damaged after the check
-    with pytest.raises(ModelError, match="signal encoder of the model .* cannot be loaded"):
+    with pytest.raises(ModelError, match=r"signal encoder of the model .* cannot be loaded"):
         Engine(bundle, "cpu").encode(np.zeros((1, len(CHANNELS), SAMPLES), np.float32))
     assert capfd.readouterr() == ("", "")
 
