@@ -120,17 +120,25 @@ def prepare(recording: "Recording", channel_map: ChannelMap, traces: Mapping[str
             f"{recording.study}: no signal is one of the model's channels; found {labels}.", "Name them with a montage."
         )
     states = assess(traces, n_epochs)
-    prepared = {channel.name: _channel(channel, traces, states, n_epochs) for channel in CHANNELS}
-    signals = np.stack([prepared[name][0] for name in MODEL_CHANNELS], axis=1)
+    signals = np.empty((n_epochs, len(MODEL_CHANNELS), EPOCH_SAMPLES), dtype=np.float32)
+    extras: dict[str, NDArray[np.float32]] = {}
+    offset: dict[str, float] = {}
+    scale: dict[str, float] = {}
+    for column, channel in enumerate(CHANNELS):
+        epochs, offset[channel.name], scale[channel.name] = _channel(channel, traces, states[:, column], n_epochs)
+        if channel.name in MODEL_CHANNELS:
+            signals[:, column] = epochs
+        else:
+            extras[channel.name] = epochs
     repairs = (*recording.repairs, *(repair for trace in traces.values() for repair in trace.repairs))
     return PreparedStudy(
         study=recording.study,
         start=recording.start,
         source_hash=recording.content_hash,
         signals=signals,
-        extras={"SPO2": prepared["SPO2"][0]},
-        offset={name: item[1] for name, item in prepared.items()},
-        scale={name: item[2] for name, item in prepared.items()},
+        extras=extras,
+        offset=offset,
+        scale=scale,
         states=states,
         channel_map=map_rows(channel_map),
         repairs=repairs,
@@ -173,10 +181,10 @@ def _channel(
     if channel.kind == "spo2":
         if trace is None or not np.isfinite(trace.samples).any():
             return np.zeros(shape, dtype=np.float32), SPO2_OFFSET, SPO2_SCALE
-        return _saturation(trace, states[:, _STATE_COLUMN["SPO2"]], n_epochs), SPO2_OFFSET, SPO2_SCALE
+        return _saturation(trace, states, n_epochs), SPO2_OFFSET, SPO2_SCALE
     if trace is None or not np.isfinite(trace.samples).any():
         return np.zeros(shape, dtype=np.float32), 0.0, 1.0
-    return _wave(channel, trace, states[:, _STATE_COLUMN[channel.name]], n_epochs)
+    return _wave(channel, trace, states, n_epochs)
 
 
 def _saturation(trace: Trace, states: NDArray[np.uint8], n_epochs: int) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""States by channel and epoch: is there a signal, and may a number be measured on it?
+"""States by channel and epoch: whether there is a signal, and whether a number may be measured on it.
 
 Thresholds are relative to the recording's own usual level, so that a recorder's gain does not matter, and are
 derived where they stand. Source of the half-epoch rule: the AASM Manual counts an epoch by its greater part.
@@ -52,6 +52,8 @@ UNSEEN = (State.MISSING, State.FLAT, State.GAP, State.DISCONNECTED)
 USABLE = (State.OK, State.MAINS)
 
 _MAJORITY = 0.5
+# Saturation that is one and the same number for an hour is a default, not a finger.
+_STUCK_EPOCHS = 120
 # Quiet against the recording's usual epoch: 1 % is −40 dB, far below a gain step of −20 dB, and above an input that is shorted.
 _QUIET = 0.01
 # Breathing stops for up to about two minutes in the longest apneas; what is silent for longer is a sensor.
@@ -61,7 +63,8 @@ _CLIPPED_SHARE = 0.05
 # Peak-to-peak of a second (breathing: of an epoch) against the usual one, above which it is movement or a loose electrode. Slow waves
 # stand 4 times above waking EEG, blinks 6 times above sleeping EOG, waking chin tone 40 times above atonia.
 _EXCESS = {"eeg": 12.0, "eog": 15.0, "emg": 150.0, "ecg": 8.0, "effort": 25.0, "airflow": 25.0}
-_MAINS_SHARE = 0.5
+# Above half, the line is the largest part of the signal; above 99 % it is ten times the signal, as on an electrode that is off.
+_MAINS_SHARE, _OPEN_SHARE = 0.5, 0.99
 _CHUNK = 64  # epochs at a time, which bounds memory
 
 
@@ -153,6 +156,9 @@ def _slow_states(trace: "Trace", n_epochs: int, kind: str) -> NDArray[np.uint8]:
     good = np.isfinite(blocks) & ((blocks >= 0) if kind == "position" else True)
     share = good.mean(axis=1)
     states = np.where(share > _MAJORITY, State.OK, State.GAP).astype(np.uint8)
+    values = trace.samples[np.isfinite(trace.samples)]
+    if kind == "spo2" and n_epochs >= _STUCK_EPOCHS and values.size and float(values.min()) == float(values.max()):
+        states[states == State.OK] = State.FLAT
     if kind == "position":
         known = np.isfinite(blocks).mean(axis=1) > _MAJORITY
         states[(states == State.GAP) & known] = State.DISCONNECTED
@@ -174,22 +180,27 @@ def _statistics(trace: "Trace", n_epochs: int, kind: str) -> _Epochs:
     for start in range(0, n_epochs, _CHUNK):
         rows = slice(start, min(start + _CHUNK, n_epochs))
         part = np.ascontiguousarray(blocks[rows])
-        missing = ~np.isfinite(part)
-        out.missing[rows] = missing.mean(axis=1)
-        if missing.any():
-            filled = np.where(missing, np.float32(0), part)
-            count = np.maximum((~missing).sum(axis=1, keepdims=True), 1)
-            mean = filled.sum(axis=1, keepdims=True, dtype=np.float64) / count
-            part = np.where(missing, mean, part).astype(np.float32)
+        gone: NDArray[np.bool_] | None = None
+        if not np.isfinite(part.sum(dtype=np.float64)):
+            missing = ~np.isfinite(part)
+            out.missing[rows] = missing.mean(axis=1)
+            gone = missing[:, : width * seconds].reshape(-1, seconds, width).all(axis=2)
+            part = _without_gaps(part, missing)
         out.spread[rows] = part.std(axis=1, dtype=np.float32)
         cut = part[:, : width * seconds].reshape(part.shape[0], seconds, width)
         swing = cut.max(axis=2) - cut.min(axis=2)
-        gone = missing[:, : width * seconds].reshape(cut.shape).all(axis=2)
-        out.swing[rows] = np.where(gone, np.float32(np.nan), swing)
+        out.swing[rows] = swing if gone is None else np.where(gone, np.float32(np.nan), swing)
         out.clipped[rows] = _clipped(part, rails)
         if seconds > 1 and trace.rate >= 110:
             out.mains[rows] = _mains(cut, trace.rate)
     return out
+
+
+def _without_gaps(part: NDArray[np.float32], missing: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Put each epoch's mean where samples are missing."""
+    total = np.where(missing, np.float32(0), part).sum(axis=1, keepdims=True, dtype=np.float64)
+    mean = total / np.maximum((~missing).sum(axis=1, keepdims=True), 1)
+    return np.where(missing, mean, part).astype(np.float32)
 
 
 def _rails(samples: NDArray[np.float32]) -> tuple[float, float]:
@@ -240,6 +251,7 @@ def _wave_states(epochs: _Epochs, kind: str) -> NDArray[np.uint8]:
     excess = _share(epochs.swing > _EXCESS[kind] * usual_swing, epochs.swing) > _MAJORITY
     states[excess & (usual_swing > 0)] = State.ARTEFACT
     states[epochs.mains > _MAINS_SHARE] = State.MAINS
+    states[epochs.mains > _OPEN_SHARE] = State.DISCONNECTED
     states[epochs.clipped >= _CLIPPED_SHARE] = State.CLIPPED
     states[epochs.clipped > _MAJORITY] = State.DISCONNECTED
 
