@@ -11,6 +11,7 @@ from itertools import groupby
 from random import Random
 
 from core.errors import UsageError
+from core.language.describe_night import describe_night
 from core.language.facts import DOMAINS, FORMS, LEVELS, SLOTS, TIME_TOKENS, EpochFacts, epoch_facts
 from core.language.grammar import Told, choose_wording, read_sentence, render, sentence, sentences, value_texts
 from core.language.measurements import MEASUREMENTS
@@ -39,6 +40,7 @@ __all__ = [
     "TIME_TOKENS",
     "EpochFacts",
     "describe",
+    "describe_night",
     "epoch_facts",
     "fill_slots",
     "sayable",
@@ -68,9 +70,7 @@ def sayable(facts: EpochFacts) -> EpochFacts:
     return replace(facts, values=values, trends=trends)
 
 
-def describe(
-    facts: EpochFacts, domain: str, seed: int, form: str = "numbers", levels: Collection[str] = LEVELS
-) -> str:
+def describe(facts: EpochFacts, domain: str, seed: int, form: str = "numbers", levels: Collection[str] = LEVELS) -> str:
     """Write the caption of one epoch and domain.
 
     Parameters
@@ -123,9 +123,7 @@ def _stage_and_events(facts: EpochFacts, rng: Random, slots: bool, levels: Colle
     return told
 
 
-def _channel_sentences(
-    facts: EpochFacts, domain: str, rng: Random, slots: bool, levels: Collection[str]
-) -> list[str]:
+def _channel_sentences(facts: EpochFacts, domain: str, rng: Random, slots: bool, levels: Collection[str]) -> list[str]:
     told = []
     if "channel" in levels:
         for group in GROUPS:

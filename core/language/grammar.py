@@ -79,9 +79,7 @@ def render(group: Group, wording: str, values: Mapping[str, str], comma_only: bo
 
 def value_texts(group: Group, values: Mapping[str, float], slots: bool) -> dict[str, str]:
     """Texts of the group's known values: figures, or the slots that stand for them."""
-    return {
-        name: f"<{name}>" if slots else value_text(name, values[name]) for name in group.names if name in values
-    }
+    return {name: f"<{name}>" if slots else value_text(name, values[name]) for name in group.names if name in values}
 
 
 def _literal(text: str) -> str:
@@ -92,7 +90,7 @@ def _literal(text: str) -> str:
 def _whole_pattern(wording: str) -> re.Pattern[str]:
     pieces = _FIELD.split(wording)
     pattern = "".join(
-        _literal(piece) if index % 2 == 0 else f"(?P<{piece}>{value_pattern(piece)})" for index, piece in enumerate(pieces)
+        f"(?P<{piece}>{value_pattern(piece)})" if index % 2 else _literal(piece) for index, piece in enumerate(pieces)
     )
     return re.compile(pattern, re.IGNORECASE)
 

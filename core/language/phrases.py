@@ -87,7 +87,7 @@ def _belt(part: str, body: str) -> Group:
 def _range(key: str, words: tuple[str, ...], ranges: tuple[str, str]) -> Group:
     low, mean, high = f"{key}_min", f"{key}_mean", f"{key}_max"
     items = (Item(mean, "mean"), Item(low, "minimum"), Item(high, "maximum"))
-    lists = tuple(f"{word} {{items}}" for word in words) + (f"{words[0]}: {{items}}",)
+    lists = (*(f"{word} {{items}}" for word in words), f"{words[0]}: {{items}}")
     wholes = (
         f"{words[0]} {{{low}}} to {{{high}}}, mean {{{mean}}}",
         f"{words[0]} {{{mean}}}, from {{{low}}} to {{{high}}}",
@@ -163,7 +163,11 @@ GROUPS: tuple[Group, ...] = (
         "respiration",
         (Item("effort_phase", "thoraco-abdominal phase"),),
         ("{items}",),
-        ("the thoraco-abdominal phase is {effort_phase}", "thorax and abdomen move {effort_phase} apart", "the efforts are {effort_phase} out of phase"),
+        (
+            "the thoraco-abdominal phase is {effort_phase}",
+            "thorax and abdomen move {effort_phase} apart",
+            "the efforts are {effort_phase} out of phase",
+        ),
         terse_lists=1,
     ),
     Group(
@@ -238,7 +242,12 @@ EVENT_WORDINGS = (
 )
 """Event sentences; the first two are the slot form's."""
 
-NO_EVENTS = ("no events", "there are no events", "no events are scored in this epoch", "there is no event in this epoch")
+NO_EVENTS = (
+    "no events",
+    "there are no events",
+    "no events are scored in this epoch",
+    "there is no event in this epoch",
+)
 EVENTS_UNSCORED = ("events are not scored", "events have not been scored")
 OTHERS_UNSCORED = ("other events are not scored", "other events have not been scored")
 UNRELIABLE = ("no reliable measurement in this epoch", "nothing could be measured reliably in this epoch")

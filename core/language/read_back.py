@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass, field
 
 from core.language.grammar import read_sentence, sentences
-from core.language.trends import Trend
 from core.language.missing import read_missing
 from core.language.phrases import (
     EVENTS_UNSCORED,
@@ -16,6 +15,7 @@ from core.language.phrases import (
     UNRELIABLE,
 )
 from core.language.timeline import read_event, read_trends
+from core.language.trends import Trend
 from core.language.words import read_words
 from core.psg.scoring import Event
 

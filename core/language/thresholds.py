@@ -8,6 +8,11 @@ from core.language.facts import EpochFacts
 
 AASM = "AASM Manual for the Scoring of Sleep and Associated Events, version 2.6"
 HERE = "Convention of this project"
+BRADY = "ACC/AHA/HRS guideline on bradycardia 2018: below 50/min"
+TACHY = "ACC/AHA/HRS guideline on supraventricular tachycardia 2015: above 100/min"
+NUNAN = "Nunan et al. 2010, PACE 33:1407: RMSSD 19 to 75 ms in health"
+WHO = "WHO Pulse Oximetry Training Manual 2011"
+NEWS = "Royal College of Physicians, National Early Warning Score 2 (2017): 12 to 20/min is normal"
 
 
 @dataclass(frozen=True)
@@ -27,42 +32,38 @@ THRESHOLDS: tuple[Threshold, ...] = (
     Threshold("strong_delta", "brain", "delta", 75.0, inf, f"{HERE}: relative power, per cent"),
     Threshold("delta_dominant", "brain", "delta", 50.0, 75.0, f"{HERE}: more than half of the relative power"),
     Threshold("theta_prominent", "brain", "theta", 20.0, inf, f"{HERE}: relative power, per cent"),
-    Threshold(
-        "alpha_prominent", "brain", "alpha", 25.0, inf, f"{HERE}: relative power; AASM's wake rule counts time, not power"
-    ),
+    Threshold("alpha_prominent", "brain", "alpha", 25.0, inf, f"{HERE}: relative power"),
     Threshold("sigma_prominent", "brain", "sigma", 10.0, inf, f"{HERE}: relative power, per cent"),
     Threshold("beta_prominent", "brain", "beta", 15.0, inf, f"{HERE}: relative power, per cent"),
     Threshold("spindles", "brain", "spindle_count", 1.0, 4.0, f"{AASM}: N2 shows spindles"),
     Threshold("many_spindles", "brain", "spindle_count", 4.0, inf, f"{HERE}: eight and more a minute"),
     Threshold("no_spindles", "brain", "spindle_count", -inf, 1.0, f"{HERE}: none detected"),
-    Threshold("many_slow_waves", "brain", "slow_wave_count", 6.0, inf, f"{AASM}: N3, slow waves on 20 % of 30 s, 1 s each"),
+    Threshold("many_slow_waves", "brain", "slow_wave_count", 6.0, inf, f"{AASM}: N3, slow waves on 20 % of 30 s"),
     Threshold("few_slow_waves", "brain", "slow_wave_count", 1.0, 6.0, f"{AASM}: fewer than N3 asks for"),
     Threshold("no_slow_waves", "brain", "slow_wave_count", -inf, 1.0, f"{HERE}: none detected"),
     Threshold("slow_eye_movements", "brain", "eye_slow", 60.0, inf, f"{HERE}: share of the EOG's power, per cent"),
-    Threshold("rapid_eye_movements", "brain", "eye_rapid", 35.0, inf, f"{HERE}: share of the EOG's power, without delta leak"),
-    Threshold("marked_bradycardia", "cardiac", "heart_rate_mean", -inf, 40.0, f"{AASM}: bradycardia during sleep, adults"),
-    Threshold("bradycardia", "cardiac", "heart_rate_mean", 40.0, 50.0, "ACC/AHA/HRS guideline on bradycardia 2018: below 50/min"),
-    Threshold("normal_heart_rate", "cardiac", "heart_rate_mean", 60.0, 90.0, f"{AASM}: above 90/min is tachycardia in sleep"),
-    Threshold("fast_heart_rate", "cardiac", "heart_rate_mean", 90.0, 100.0, f"{AASM}: sinus tachycardia during sleep, adults"),
-    Threshold("tachycardia", "cardiac", "heart_rate_mean", 100.0, inf, "ACC/AHA/HRS guideline on SVT 2015: above 100/min"),
-    Threshold("low_variability", "cardiac", "rmssd", -inf, 19.0, "Nunan et al. 2010, PACE 33:1407: RMSSD 19 to 75 ms in health"),
-    Threshold("high_variability", "cardiac", "rmssd", 75.0, inf, "Nunan et al. 2010, PACE 33:1407: RMSSD 19 to 75 ms in health"),
+    Threshold("rapid_eye_movements", "brain", "eye_rapid", 35.0, inf, f"{HERE}: share of the EOG's power"),
+    Threshold("marked_bradycardia", "cardiac", "heart_rate_mean", -inf, 40.0, f"{AASM}: bradycardia in sleep"),
+    Threshold("bradycardia", "cardiac", "heart_rate_mean", 40.0, 50.0, BRADY),
+    Threshold("normal_heart_rate", "cardiac", "heart_rate_mean", 60.0, 90.0, f"{AASM}: below 90/min"),
+    Threshold("fast_heart_rate", "cardiac", "heart_rate_mean", 90.0, 100.0, f"{AASM}: tachycardia in sleep"),
+    Threshold("tachycardia", "cardiac", "heart_rate_mean", 100.0, inf, TACHY),
+    Threshold("low_variability", "cardiac", "rmssd", -inf, 19.0, NUNAN),
+    Threshold("high_variability", "cardiac", "rmssd", 75.0, inf, NUNAN),
     Threshold("severe_hypoxaemia", "cardiac", "spo2_min", -inf, 80.0, f"{HERE}: lowest value, per cent"),
-    Threshold("hypoxaemia", "cardiac", "spo2_min", 80.0, 90.0, "AASM/ATS practice of time below 90 %; WHO Pulse Oximetry Manual 2011"),
-    Threshold("normal_oxygen", "cardiac", "spo2_min", 95.0, inf, "WHO Pulse Oximetry Training Manual 2011: 95 to 100 %"),
-    Threshold("bradypnoea", "respiration", "breath_rate", -inf, 12.0, "RCP National Early Warning Score 2 (2017): 12 to 20/min is normal"),
-    Threshold("normal_breath_rate", "respiration", "breath_rate", 12.0, 20.5, "RCP NEWS2 (2017): 12 to 20/min is normal"),
-    Threshold("tachypnoea", "respiration", "breath_rate", 20.5, inf, "RCP NEWS2 (2017): 21/min and more"),
-    Threshold("regular_breathing", "respiration", "irregularity", -inf, 0.12, f"{HERE}: interval variability over the interval"),
-    Threshold("irregular_breathing", "respiration", "irregularity", 0.25, inf, f"{HERE}: interval variability over the interval"),
-    Threshold("absent_airflow", "respiration", "airflow_amplitude", -inf, 0.1, f"{AASM}: apnea, a drop by 90 % or more"),
-    Threshold("reduced_airflow", "respiration", "airflow_amplitude", 0.1, 0.7, f"{AASM}: hypopnea, a drop by 30 % or more"),
+    Threshold("hypoxaemia", "cardiac", "spo2_min", 80.0, 90.0, f"{WHO}; the 90 % of the time below 90 %"),
+    Threshold("normal_oxygen", "cardiac", "spo2_min", 95.0, inf, f"{WHO}: 95 to 100 %"),
+    Threshold("bradypnoea", "respiration", "breath_rate", -inf, 12.0, NEWS),
+    Threshold("normal_breath_rate", "respiration", "breath_rate", 12.0, 20.5, NEWS),
+    Threshold("tachypnoea", "respiration", "breath_rate", 20.5, inf, NEWS),
+    Threshold("regular_breathing", "respiration", "irregularity", -inf, 0.12, f"{HERE}: variability over interval"),
+    Threshold("irregular_breathing", "respiration", "irregularity", 0.25, inf, f"{HERE}: variability over interval"),
+    Threshold("absent_airflow", "respiration", "airflow_amplitude", -inf, 0.1, f"{AASM}: apnea, by 90 % or more"),
+    Threshold("reduced_airflow", "respiration", "airflow_amplitude", 0.1, 0.7, f"{AASM}: hypopnea, by 30 % or more"),
     Threshold("synchronous_effort", "respiration", "phase", -inf, 30.0, f"{HERE}: phase in degrees, 0 is together"),
     Threshold("asynchronous_effort", "respiration", "phase", 60.0, 120.0, f"{HERE}: phase in degrees"),
-    Threshold(
-        "paradoxical_effort", "respiration", "phase", 120.0, inf, f"{HERE}: phase in degrees, 180 is opposed (Prisk et al. 2002)"
-    ),
-    Threshold("atonia", "somatic", "chin_tone", -inf, 0.5, f"{HERE}: half of the night's usual tone; {AASM} says lowest of the night"),
+    Threshold("paradoxical_effort", "respiration", "phase", 120.0, inf, f"{HERE}: degrees, 180 is opposed"),
+    Threshold("atonia", "somatic", "chin_tone", -inf, 0.5, f"{HERE}: half of the night's usual tone"),
     Threshold("raised_tone", "somatic", "chin_tone", 2.0, inf, f"{HERE}: twice the night's usual tone"),
     Threshold("usual_tone", "somatic", "chin_tone", 0.5, 2.0, f"{HERE}: between half and twice the night's usual tone"),
     Threshold("chin_bursts", "somatic", "chin_burst_ratio", 3.0, inf, f"{HERE}: 1.2 is steady tone"),

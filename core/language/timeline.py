@@ -7,8 +7,8 @@ from random import Random
 
 from core.language.facts import EPOCH_SECONDS, time_token
 from core.language.grammar import SEPARATOR, sentence
-from core.language.trends import Trend
 from core.language.phrases import EVENT_NAMES, EVENT_WORDINGS, TREND_LEADS, TREND_VERBS
+from core.language.trends import Trend
 from core.psg.scoring import Event
 
 _TIME = r"(?:<t_\d+(?:\.\d+)?>|\d+(?:\.\d+)?)"

@@ -3,6 +3,7 @@
 import gzip
 import html
 import json
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,7 @@ CLIP_MERGES = CLIP_VOCABULARY - 2 * 256 - 2
 """48,894: the vocabulary less each byte, each byte that ends a word, and the two control tokens."""
 CLIP_CONTEXT = 256
 CLIP_START, CLIP_END = "<|startoftext|>", "<|endoftext|>"
-_CLIP_WORD = (
-    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
-)
+_CLIP_WORD = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
 _FORMAT = 1
 
 
@@ -50,11 +49,13 @@ class Tokenizer:
         self.context_length = context_length
         self._backend = backend
         start, end = (CLIP_START, CLIP_END) if kind == "clip" else (START, END)
-        self.start_id: int = backend.token_to_id(start)
-        self.end_id: int = backend.token_to_id(end)
+        self.start_id = _known_id(backend, start)
+        self.end_id = _known_id(backend, end)
         self.vocab_size: int = backend.get_vocab_size()
-        self._whole = {backend.token_to_id(token): token for token in (*SLOTS, *TIME_TOKENS)} if kind == "bpe" else {}
-        self._whole.pop(None, None)
+        added = backend.get_added_tokens_decoder() if kind == "bpe" else {}
+        self._whole = {
+            place: str(token.content) for place, token in added.items() if token.content not in CONTROL_TOKENS
+        }
 
     def ids(self, text: str) -> list[int]:
         """The token ids of a text, without start and end."""
@@ -133,10 +134,19 @@ class Tokenizer:
                 raise ValueError("format")
             backend = Backend.from_str(json.dumps(content["tokenizer"]))
             return cls(backend, content["kind"], int(content["context_length"]))
+        except ModelError:
+            raise
         except OSError as error:
             raise ModelError(f"The tokenizer file {path.name} cannot be read.", "Make the bundle again.") from error
-        except Exception as error:  # noqa: BLE001  (the tokenizers library raises bare Exception for a bad file)
+        except Exception as error:  # the tokenizers library raises bare Exception for a bad file
             raise ModelError(f"The tokenizer file {path.name} is damaged.", "Make the bundle again.") from error
+
+
+def _known_id(backend: Backend, token: str) -> int:
+    found = backend.token_to_id(token)
+    if found is None:
+        raise ModelError(f"The tokenizer has no token {token}.", "Make the bundle again.")
+    return int(found)
 
 
 def clean(text: str) -> str:
@@ -165,9 +175,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, context_length: int) 
     )
     backend.decoder = decoders.ByteLevel()
     specials = [AddedToken(token, special=True, normalized=False) for token in CONTROL_TOKENS]
-    specials += [
-        AddedToken(token, special=True, normalized=False, lstrip=True) for token in (*SLOTS, *TIME_TOKENS)
-    ]
+    specials += [AddedToken(token, special=True, normalized=False, lstrip=True) for token in (*SLOTS, *TIME_TOKENS)]
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
         min_frequency=2,
@@ -181,10 +189,10 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, context_length: int) 
 
 def _merge_lines(merges: Path) -> list[str]:
     try:
-        opened = gzip.open(merges, "rt", encoding="utf-8") if merges.suffix == ".gz" else merges.open(encoding="utf-8")
-        with opened as lines:
-            return lines.read().split("\n")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+        content = merges.read_bytes()
+        text = (gzip.decompress(content) if merges.suffix == ".gz" else content).decode("utf-8")
+        return text.split("\n")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise ModelError(
             f"The merge table {merges.name} cannot be read.", "Give bpe_simple_vocab_16e6.txt.gz as open_clip ships it."
         ) from error
@@ -213,10 +221,10 @@ def clip_tokenizer(merges: Path) -> Tokenizer:
     ModelError
         The file cannot be read or holds no merges.
     """
-    pairs = [tuple(line.split()) for line in _merge_lines(merges)[1 : CLIP_MERGES + 1]]
-    if not pairs or any(len(pair) != 2 for pair in pairs if pair):
+    lines = [line.split() for line in _merge_lines(merges)[1 : CLIP_MERGES + 1] if line.strip()]
+    if not lines or any(len(line) != 2 for line in lines):
         raise ModelError(f"The merge table {merges.name} is not one of CLIP's.", "Each line holds two symbols.")
-    pairs = [pair for pair in pairs if pair]
+    pairs = [(line[0], line[1]) for line in lines]
     symbols = _byte_symbols()
     words = [*symbols, *(f"{symbol}</w>" for symbol in symbols), *("".join(pair) for pair in pairs)]
     words += [CLIP_START, CLIP_END]

@@ -63,7 +63,11 @@ CONCEPT_WORDS: dict[str, tuple[str, ...]] = {
 """Noun phrases by concept; no phrase stands for two concepts."""
 
 EVENT_WORDS: dict[str, tuple[tuple[str, str], ...]] = {
-    "obstructive_apnea": (("an", "obstructive apnea"), ("an", "obstructive apnoea"), ("an", "obstructed breathing pause")),
+    "obstructive_apnea": (
+        ("an", "obstructive apnea"),
+        ("an", "obstructive apnoea"),
+        ("an", "obstructed breathing pause"),
+    ),
     "central_apnea": (("a", "central apnea"), ("a", "central apnoea"), ("a", "breathing pause without effort")),
     "mixed_apnea": (("a", "mixed apnea"), ("a", "mixed apnoea"), ("a", "mixed breathing pause")),
     "hypopnea": (("a", "hypopnea"), ("a", "hypopnoea"), ("a", "partial reduction of breathing")),
@@ -93,7 +97,7 @@ STAGE_WORDS = {
 """Stages without digits; no phrase stands for two stages."""
 
 _FRAMES = ("{}", "this epoch shows {}", "findings: {}", "the signals show {}")
-_STAGE_FRAMES = ("{}", "this epoch is {}", "the sleeper is in {}", "the stage is {}")
+STAGE_FRAMES = ("{}", "this epoch is {}", "the sleeper is in {}", "the stage is {}")
 
 
 def plural(noun: str) -> str:
@@ -141,7 +145,7 @@ def _stage_and_events(facts: EpochFacts, rng: Random, levels: Collection[str]) -
         if facts.stage is None:
             told.append(sentence(rng.choice(STAGE_UNKNOWN)))
         else:
-            stage = rng.choice(_STAGE_FRAMES).format(rng.choice(STAGE_WORDS[facts.stage]))
+            stage = rng.choice(STAGE_FRAMES).format(rng.choice(STAGE_WORDS[facts.stage]))
             if events and rng.random() < 0.5:
                 stage, events = f"{stage} with {joined(events)}", []
             told.append(sentence(stage))

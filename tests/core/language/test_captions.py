@@ -5,6 +5,7 @@ import random
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,46 +17,9 @@ from core.language.measurements import MEASUREMENTS
 from core.language.missing import CHANNELS_OF_DOMAIN
 from core.language.read_back import read_back
 from core.language.trends import Trend
-from core.psg.scoring import EVENT_TYPES, STAGES, Event
+from core.psg.scoring import STAGES, Event
 
-COUNTS = ("spindle_count", "slow_wave_count")
-
-
-def a_value(name: str, rng: random.Random) -> float:
-    if name in COUNTS:
-        return float(rng.choice((0, 1, 2, 7)))
-    if name == "position":
-        return float(rng.randrange(5))
-    return rng.choice((0.0, rng.uniform(0, 2), rng.uniform(2, 180)))
-
-
-def some_trends(rng: random.Random) -> tuple[Trend, ...]:
-    found = []
-    for quantity in ("heart_rate", "spo2"):
-        cuts = sorted(rng.uniform(0, 30) for _ in range(rng.randrange(3)))
-        edges = [0.0, *cuts, 30.0]
-        if rng.random() < 0.8:
-            found += [
-                Trend(quantity, rng.choice(("increasing", "decreasing", "stable")), start, end)
-                for start, end in zip(edges, edges[1:], strict=False)
-            ]
-    return tuple(found)
-
-
-def random_facts(seed: int) -> EpochFacts:
-    rng = random.Random(seed)
-    share = rng.choice((1.0, 0.8, 0.3, 0.0))
-    values = {name: a_value(name, rng) for name in MEASUREMENTS if rng.random() < share}
-    events = []
-    for _ in range(rng.choice((0, 0, 1, 2, 5))):
-        start = rng.uniform(0, 29)
-        events.append(Event(rng.choice(EVENT_TYPES), start, rng.uniform(0.2, 30 - start)))
-    channels = [channel for names in CHANNELS_OF_DOMAIN.values() for channel in names]
-    states = ("missing", "flat", "clipped", "gap", "disconnected", "mains", "artefact")
-    unusable = {name: rng.choice(states) for name in channels if rng.random() < rng.choice((0.0, 0.1, 0.9))}
-    events.sort(key=lambda event: (event.onset, event.type))
-    stage = rng.choice((*STAGES, None))
-    return EpochFacts(stage, values, some_trends(rng), tuple(events), unusable, bool(events) or rng.random() < 0.9)
+FactsOf = Callable[[int], EpochFacts]
 
 
 def measured_on(name: str) -> tuple[str, ...]:
@@ -97,9 +61,9 @@ def assert_same_events(found: tuple[Event, ...], told: tuple[Event, ...], step: 
 
 @pytest.mark.parametrize("domain", DOMAINS)
 @pytest.mark.parametrize("form", ["numbers", "filled"])
-def test_what_is_described_is_read_back(domain: str, form: str) -> None:
+def test_what_is_described_is_read_back(facts_of: FactsOf, domain: str, form: str) -> None:
     for seed in range(400):
-        facts = random_facts(seed)
+        facts = facts_of(seed)
         text = describe(facts, domain, seed, "numbers" if form == "numbers" else "slots")
         if form == "filled":
             text = fill_slots(text.lower() if seed % 2 else text, facts)
@@ -123,9 +87,9 @@ def test_what_is_described_is_read_back(domain: str, form: str) -> None:
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
-def test_slots_are_read_as_slots(domain: str) -> None:
+def test_slots_are_read_as_slots(facts_of: FactsOf, domain: str) -> None:
     for seed in range(300):
-        facts = random_facts(seed)
+        facts = facts_of(seed)
         text = describe(facts, domain, seed, "slots")
         assert set(re.findall(r"<[^>]*>", text)) <= {*SLOTS, *TIME_TOKENS}
         read = read_back(text.lower(), domain)
@@ -136,8 +100,8 @@ def test_slots_are_read_as_slots(domain: str) -> None:
             assert_same_events(read.events, facts.events, 0.5)
 
 
-def test_a_caption_depends_on_facts_and_seed_only() -> None:
-    facts = random_facts(4)
+def test_a_caption_depends_on_facts_and_seed_only(facts_of: FactsOf) -> None:
+    facts = facts_of(4)
     assert describe(facts, "brain", 7) == describe(facts, "brain", 7)
     assert len({describe(facts, "stage_event", seed) for seed in range(60)}) > 10
     code = (
@@ -157,9 +121,9 @@ def test_a_caption_depends_on_facts_and_seed_only() -> None:
     assert len(outputs) == 1
 
 
-def test_grammar_of_articles_and_plurals() -> None:
+def test_grammar_of_articles_and_plurals(facts_of: FactsOf) -> None:
     for seed in range(400):
-        facts = random_facts(seed)
+        facts = facts_of(seed)
         for domain in DOMAINS:
             for form in ("numbers", "words"):
                 text = describe(facts, domain, seed, form)
@@ -176,7 +140,9 @@ def test_numbers_have_the_measurements_digits_and_unit() -> None:
     values = {"spindle_count": 1.0, "spindle_frequency": 13.24, "spindle_duration": 0.88}
     texts = {describe(EpochFacts("N2", values), "brain", seed) for seed in range(20)}
     assert any("1 spindle at 13.2 Hz, 0.9 s long." in text for text in texts)
-    assert any("Body position supine." in describe(EpochFacts(None, {"position": 2.0}), "somatic", seed) for seed in range(20))
+    assert any(
+        "Body position supine." in describe(EpochFacts(None, {"position": 2.0}), "somatic", seed) for seed in range(20)
+    )
 
 
 def test_missing_channels_are_said_once_and_nothing_is_told_of_them() -> None:
@@ -203,7 +169,8 @@ def test_stage_uses_the_published_wording() -> None:
 
 def test_filling_drops_or_rephrases_what_is_not_known() -> None:
     facts = EpochFacts("N2", {"heart_rate_mean": 61.2, "rmssd": 40.0})
-    text = "ECG beat rate <beat_rate>, RMSSD <rmssd>. Heart rate <heart_rate_min> to <heart_rate_max>, mean <heart_rate_mean>."
+    text = "ECG beat rate <beat_rate>, RMSSD <rmssd>. "
+    text += "Heart rate <heart_rate_min> to <heart_rate_max>, mean <heart_rate_mean>."
     assert fill_slots(text, facts) == "ECG RMSSD 40 ms. Heart rate mean 61 bpm."
     assert fill_slots("SpO2 mean <spo2_mean>.", facts) == "No reliable measurement in this epoch."
     lost = EpochFacts("N2", {}, unusable={"SPO2": "missing", "ECG": "missing"})
@@ -226,10 +193,25 @@ def test_filling_writes_times_in_seconds() -> None:
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
-def test_broken_text_is_never_refused(domain: str) -> None:
+def test_broken_text_is_never_refused(facts_of: FactsOf, domain: str) -> None:
     rng = random.Random(DOMAINS.index(domain))
-    pieces = [*SLOTS, *TIME_TOKENS, "arousal", "from", "to", "an", ".", ",", "wake", "(", "12.5", "<t_", "missing", "and"]
-    facts = random_facts(8)
+    pieces = [
+        *SLOTS,
+        *TIME_TOKENS,
+        "arousal",
+        "from",
+        "to",
+        "an",
+        ".",
+        ",",
+        "wake",
+        "(",
+        "12.5",
+        "<t_",
+        "missing",
+        "and",
+    ]
+    facts = facts_of(8)
     for _ in range(500):
         text = " ".join(rng.choice(pieces) for _ in range(rng.randrange(20)))
         read_back(text, domain)

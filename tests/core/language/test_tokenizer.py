@@ -3,6 +3,7 @@
 import gzip
 import importlib.util
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +11,17 @@ import pytest
 
 from core.errors import ModelError
 from core.language.describe import describe
-from core.language.facts import DOMAINS, SLOTS, TIME_TOKENS
+from core.language.facts import DOMAINS, SLOTS, TIME_TOKENS, EpochFacts
 from core.language.read_back import read_back
 from core.language.tokenizer import Tokenizer, clip_tokenizer, train_tokenizer
-from tests.core.language.test_captions import random_facts
+
+FactsOf = Callable[[int], EpochFacts]
 
 
 @pytest.fixture(scope="module")
-def captions() -> list[str]:
+def captions(facts_of: FactsOf) -> list[str]:
     return [
-        describe(random_facts(seed), domain, seed, form)
+        describe(facts_of(seed), domain, seed, form)
         for seed in range(60)
         for domain in DOMAINS
         for form in ("numbers", "slots", "words")
@@ -65,9 +67,9 @@ def test_decoding_gives_the_caption_in_lower_case(tokenizer: Tokenizer, captions
         assert tokenizer.decode(row) == caption.lower()
 
 
-def test_decoded_captions_are_read_back(tokenizer: Tokenizer) -> None:
+def test_decoded_captions_are_read_back(facts_of: FactsOf, tokenizer: Tokenizer) -> None:
     for seed in range(40):
-        facts = random_facts(seed)
+        facts = facts_of(seed)
         for domain in DOMAINS:
             text = describe(facts, domain, seed, "slots")
             decoded = tokenizer.decode(tokenizer.encode([text], context_length=512)[0])
@@ -94,7 +96,9 @@ def test_training_is_deterministic_and_saving_exact(tokenizer: Tokenizer, captio
     assert loaded.decode(loaded.ids("x <rmssd>.")) == "x <rmssd>."
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\x00", b"{}", b'{"format": 1, "kind": "bpe", "context_length": 3, "tokenizer": {}}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\x00", b"{}", b'{"format": 1, "kind": "bpe", "context_length": 3, "tokenizer": {}}']
+)
 def test_a_damaged_file_is_a_model_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "tokenizer.json"
     path.write_bytes(content)
