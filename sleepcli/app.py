@@ -1,47 +1,38 @@
 """The `sleepcli` program: its commands and the one error boundary."""
 
+import functools
 import os
 import sys
 import traceback
+from collections.abc import Callable
+from contextvars import ContextVar
 from importlib.metadata import version
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
-import click
 import typer
-from typer.core import TyperGroup
 
 from core.errors import SleepcliError
 from sleepcli import ui
-from sleepcli.commands import (
-    caption,
-    demo,
-    doctor,
-    embed,
-    export,
-    info,
-    prepare,
-    query,
-    simulate,
-    stage,
-    train,
-)
+from sleepcli.commands import caption, demo, doctor, embed, export, info, prepare, query, simulate, stage, train
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
+_debug: ContextVar[bool] = ContextVar("debug", default=False)
 
 
-class Boundary(TyperGroup):
-    """Turns every failure into one sentence on standard error and the documented exit code."""
+def bounded(command: Callable[..., None]) -> Callable[..., None]:
+    """Make every failure of a command one sentence on standard error and the documented exit code."""
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; nothing but an exit leaves here."""
+    @functools.wraps(command)
+    def guarded(*args: object, **kwargs: object) -> None:
         try:
-            return super().invoke(ctx)
+            command(*args, **kwargs)
         except SleepcliError as error:
-            self._debug(ctx)
+            _show_trace()
             ui.error(error.message, error.hint)
             raise typer.Exit(error.exit_code) from None
-        except (click.exceptions.ClickException, click.exceptions.Exit, click.Abort):
+        except (typer.Exit, typer.Abort):
             raise
         except KeyboardInterrupt:
             ui.error("Interrupted.", "Finished files are kept; the same command goes on from there.")
@@ -50,20 +41,21 @@ class Boundary(TyperGroup):
             sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - the reader has gone; flush nowhere
             raise typer.Exit(0) from None
         except Exception as error:  # noqa: BLE001 - a bug ends in a sentence too; --debug shows where
-            self._debug(ctx)
+            _show_trace()
             last = traceback.extract_tb(error.__traceback__)[-1]
-            where = f"{os.path.basename(last.filename)}:{last.lineno}"
+            where = f"{Path(last.filename).name}:{last.lineno}"
             ui.error(f"Unexpected {type(error).__name__} at {where}.", "Please report this; --debug shows more.")
             raise typer.Exit(3) from None
 
-    @staticmethod
-    def _debug(ctx: click.Context) -> None:
-        if ctx.params.get("debug"):
-            ui.note("".join(traceback.format_tb(sys.exc_info()[2])))
+    return guarded
+
+
+def _show_trace() -> None:
+    if _debug.get():
+        ui.note("".join(traceback.format_tb(sys.exc_info()[2])))
 
 
 app = typer.Typer(
-    cls=Boundary,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -88,19 +80,9 @@ def sleepcli(
 
     Not a medical device: results are not for diagnosis.
     """
+    _debug.set(debug)
 
 
-for module, name in (
-    (demo, "demo"),
-    (info, "info"),
-    (prepare, "prepare"),
-    (caption, "caption"),
-    (stage, "stage"),
-    (query, "query"),
-    (embed, "embed"),
-    (train, "train"),
-    (export, "export"),
-    (simulate, "simulate"),
-    (doctor, "doctor"),
-):
-    app.command(name)(getattr(module, name))
+for module in (demo, info, prepare, caption, stage, query, embed, train, export, simulate, doctor):
+    name = module.__name__.rpartition(".")[2]
+    app.command(name)(bounded(getattr(module, name)))

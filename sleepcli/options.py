@@ -41,5 +41,7 @@ MontageFile = Annotated[
 StudyId = Annotated[
     str | None, typer.Option("--study-id", metavar="NAME", help="Name for the study in all outputs (one study only).")
 ]
-Batch = Annotated[int, typer.Option("--batch", min=1, help="Epochs in one call of the model; bounds the memory.")]
+Batch = Annotated[
+    int, typer.Option("--batch", min=0, help="Epochs in one call of the model; 0: as the device likes it.")
+]
 Seed = Annotated[int, typer.Option("--seed", "-s", help="Same seed, same result.")]

@@ -3,6 +3,7 @@
 Data goes to standard output (a table on a terminal, JSON Lines in a pipe), talk to standard error.
 """
 
+import itertools
 import json
 import os
 import sys
@@ -112,7 +113,7 @@ def hypnogram(stages: Sequence[str], width: int = 72) -> None:
     if not columns:
         return
     edges = [len(stages) * n // columns for n in range(columns + 1)]
-    stretches = [list(stages[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    stretches = [list(stages[a:b]) for a, b in itertools.pairwise(edges)]
     drawn = [max(dict.fromkeys(part), key=part.count) for part in stretches]
     console = stdout()
     for stage in STAGE_ROWS:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from core.inference.results import (
 )
 from core.inference.search import IndexedStudy, index_study
 from core.inference.staging import Staging, StagingOptions, embed_study, stage_study
-from core.inference.studies import StudyOptions, measurements_of, open_study
+from core.inference.studies import StudyOptions, open_study
 from core.psg.montage import read_montage
 from core.psg.scoring import STAGES, UNSCORED, find_scoring
 from core.psg.store import PreparedStudy, write_store
@@ -221,11 +221,6 @@ def stage_figures(staging: Staging) -> dict[str, Any]:
 def threads_for(jobs: int) -> int:
     """CPU threads of each of several worker processes; 0, all of them, for one."""
     return 0 if jobs <= 1 else max(1, (os.cpu_count() or 1) // jobs)
-
-
-def with_threads(choice: ModelChoice, jobs: int) -> ModelChoice:
-    """Share the cores between workers."""
-    return replace(choice, threads=threads_for(jobs))
 
 
 def _channels_there(study: PreparedStudy) -> list[str]:

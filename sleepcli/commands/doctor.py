@@ -115,7 +115,7 @@ def _device(device: str) -> list[Finding]:
 
     providers = ", ".join(onnxruntime.get_available_providers())
     findings = [Finding("onnxruntime providers", "ok", providers)]
-    for name in installed_models()[:1]:
+    for name in list(installed_models())[:1]:
         try:
             bundle = load_bundle(name)
             engine = Engine(bundle, device=device)

@@ -5,43 +5,69 @@ from typing import Annotated
 
 import typer
 
-from sleepcli import options, run, ui
+from core.batch import BatchOptions, StudyInput, StudyRow
+from core.batch import run as run_batch
+from core.errors import UsageError
+from sleepcli import options, ui
+from sleepcli.run import finish
 
 
 def simulate(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the nights.")],
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many nights.")] = 1,
     seed: options.Seed = 0,
-    hours: Annotated[float, typer.Option("--hours", min=0.1, max=24.0, help="Length of a night.")] = 8.0,
-    track: Annotated[
+    hours: Annotated[float, typer.Option("--hours", min=0.1, max=24.0, help="Length of a generated night.")] = 8.0,
+    tracks: Annotated[
         Path | None,
-        typer.Option("--track", metavar="FILE", help="Follow the stages and band powers of a real night (.npz)."),
+        typer.Option("--tracks", metavar="FILE|DIR", help="Follow stages and band powers of real nights (.npz)."),
     ] = None,
     jobs: options.Jobs = 1,
     json: options.Json = False,
 ) -> None:
-    """Simulate nights with known truth: EDF, stages and every event, beat, breath and spindle.
+    """Simulate nights with known truth: EDF, stages, and every event, beat, breath and spindle.
 
     [bold]Examples[/]
 
       sleepcli simulate --out nights --count 3 --seed 7
 
-      sleepcli simulate --out nights --hours 2 && sleepcli stage nights --no-scoring
+      sleepcli simulate --out nights --hours 2 && sleepcli stage nights
     """
-    from core.psg.simulate.batch import NightRecipe, simulate_nights
+    from core.psg.simulate.night import NightOptions
+    from core.psg.simulate.studies import SimulateTask
 
-    recipes = [NightRecipe(f"night{seed + n:04d}", seed + n, hours, track) for n in range(count)]
-    rows = []
+    names = [f"night{seed + number:05d}" for number in range(count)]
+    followed = _tracks(tracks)
+    task = SimulateTask(
+        out,
+        {name: seed + number for number, name in enumerate(names)},
+        NightOptions(hours=hours),
+        {name: followed[number % len(followed)] for number, name in enumerate(names) if followed},
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    rows: list[StudyRow] = []
     with ui.progress("simulating", count) as bar:
-        for row in simulate_nights(recipes, out, jobs):
-            bar.advance(row.study)
+        for row in run_batch(task, [StudyInput(out, name) for name in names], BatchOptions(out, jobs, key=f"{hours}")):
             rows.append(row)
+            bar.advance(row.study)
             if row.outcome == "failed":
                 ui.error(f"{row.study}: {row.message}", row.hint)
+    _show(rows, out, json)
+    finish(rows)
+
+
+def _tracks(path: Path | None) -> list[Path]:
+    if path is None:
+        return []
+    found = sorted(path.glob("*.npz")) if path.is_dir() else [path] if path.is_file() else []
+    if not found:
+        raise UsageError(f"There is no track (.npz) in {path}.", "Give a track or a folder of tracks.")
+    return found
+
+
+def _show(rows: list[StudyRow], out: Path, json: bool) -> None:
+    made = [row for row in rows if row.outcome != "failed"]
     if ui.wants_json(json):
-        ui.json_lines({"study": row.study, "files": list(row.result.files), **row.result.figures} for row in rows)
-    else:
-        made = [[row.study, *row.result.figures.values()] for row in rows if row.outcome == "done"]
-        names = next((list(row.result.figures) for row in rows if row.outcome == "done"), [])
-        ui.table(f"Simulated nights in {out}", ["study", *names], made)
-    run.finish(rows)
+        ui.json_lines({"study": row.study, "files": list(row.result.files), **row.result.figures} for row in made)
+    elif made:
+        columns = ["study", *made[0].result.figures]
+        ui.table(f"Simulated nights in {out}", columns, [[row.study, *row.result.figures.values()] for row in made])

@@ -1,0 +1,41 @@
+"""`sleepcli embed`: epochs as vectors of the space that signals and texts share."""
+
+from core.batch import StudyRow
+from sleepcli import options, ui
+from sleepcli.model import about_model, model_choice
+from sleepcli.run import RunOptions, finish, run_studies
+
+
+def embed(
+    paths: options.Paths,
+    model: options.Model = "nano",
+    device: options.Device = "auto",
+    out: options.Out = None,
+    json: options.Json = False,
+    jobs: options.Jobs = 1,
+    on_error: options.OnError = "continue",
+    montage: options.MontageFile = None,
+    study_id: options.StudyId = None,
+    batch: options.Batch = 0,
+) -> None:
+    """Embed studies: one L2-normalised vector an epoch, as .npy files or JSON Lines.
+
+    [bold]Examples[/]
+
+      sleepcli embed study.edf --out vectors
+
+      sleepcli embed study.edf --json | head -1
+    """
+    from core.inference.tasks import EmbedTask, Reading
+
+    choice = model_choice(model, device, batch, jobs)
+    task = EmbedTask(out, choice, Reading(montage, None, False))
+    about = about_model(choice, {"montage": str(montage)})
+    rows = run_studies(task, paths, RunOptions("embed", out, jobs, on_error, json, study_id, about), _show)
+    finish(rows)
+
+
+def _show(row: StudyRow) -> None:
+    figures = row.result.figures
+    where = f" in {row.result.files[0]}" if row.result.files else "; --out DIR writes them, --json prints them"
+    ui.paragraph(f"{row.study}: {figures['epochs']} epochs × {figures['dimensions']} dimensions{where}")

@@ -1,0 +1,44 @@
+"""`sleepcli prepare`: studies as the models take them, measured, ready for training."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.batch import StudyRow
+from sleepcli import options, ui
+from sleepcli.run import RunOptions, finish, run_studies
+
+
+def prepare(
+    paths: options.Paths,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the prepared studies.")],
+    json: options.Json = False,
+    jobs: options.Jobs = 1,
+    on_error: options.OnError = "continue",
+    scoring: options.ScoringFile = None,
+    no_scoring: options.NoScoring = False,
+    montage: options.MontageFile = None,
+    study_id: options.StudyId = None,
+) -> None:
+    """Prepare studies: 64 Hz, normalised, with quality, measurements and the scoring, as .psg folders.
+
+    [bold]Examples[/]
+
+      sleepcli prepare nights/ --out prepared --jobs 2
+
+      sleepcli prepare study.edf --scoring study.xml --out prepared
+    """
+    from core.inference.tasks import PrepareTask, Reading
+
+    task = PrepareTask(out, Reading(montage, scoring, not no_scoring))
+    said = {"scoring": str(scoring), "no_scoring": no_scoring, "montage": str(montage)}
+    about = {"options": said, "key": f"prepare {sorted(said.items())}"}
+    rows = run_studies(task, paths, RunOptions("prepare", out, jobs, on_error, json, study_id, about), _show)
+    finish(rows)
+
+
+def _show(row: StudyRow) -> None:
+    figures = row.result.figures
+    scored = "with its scoring" if figures["scored"] else "without a scoring"
+    ui.paragraph(f"{row.study}: {figures['epochs']} epochs, {scored}; {figures['channels']}")

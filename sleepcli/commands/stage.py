@@ -1,0 +1,62 @@
+"""`sleepcli stage`: sleep stages of studies."""
+
+from core.batch import StudyRow
+from sleepcli import options, ui
+from sleepcli.model import about_model, model_choice
+from sleepcli.run import RunOptions, finish, run_studies
+
+
+def stage(
+    paths: options.Paths,
+    model: options.Model = "nano",
+    device: options.Device = "auto",
+    out: options.Out = None,
+    json: options.Json = False,
+    jobs: options.Jobs = 1,
+    on_error: options.OnError = "continue",
+    scoring: options.ScoringFile = None,
+    no_scoring: options.NoScoring = False,
+    montage: options.MontageFile = None,
+    study_id: options.StudyId = None,
+    batch: options.Batch = 0,
+) -> None:
+    """Stage the sleep of studies: W, N1, N2, N3, R, with probabilities, 30 s by 30 s.
+
+    A scoring beside the study gives the stages; --no-scoring asks the model.
+
+    [bold]Examples[/]
+
+      sleepcli stage study.edf
+
+      sleepcli stage nights/ --out stages --jobs 2 --no-scoring
+
+      sleepcli stage study.edf --json | head -3
+    """
+    from core.inference.tasks import Reading, StageTask
+
+    choice = model_choice(model, device, batch, jobs)
+    task = StageTask(out, choice, Reading(montage, scoring, not no_scoring))
+    about = about_model(choice, {"scoring": str(scoring), "no_scoring": no_scoring, "montage": str(montage)})
+    rows = run_studies(task, paths, RunOptions("stage", out, jobs, on_error, json, study_id, about), show_stages)
+    finish(rows)
+
+
+def show_stages(row: StudyRow) -> None:
+    """Draw the hypnogram and the minutes of each stage."""
+    figures = row.result.figures
+    ui.heading(f"{row.study}: {figures['epochs']} epochs, {_from(figures)}")
+    stages = [entry["stage"] for entry in row.result.rows]
+    if stages:
+        ui.hypnogram(stages)
+        ui.stage_bars(stages)
+    else:
+        minutes = (f"{name[:-4]} {value:g} min" for name, value in figures.items() if name.endswith("_min"))
+        ui.paragraph(", ".join(minutes))
+
+
+def _from(figures: dict[str, object]) -> str:
+    if figures["stages_from"] == "scoring":
+        return "stages from the scoring"
+    if "confidence" in figures:
+        return f"stages by the model, mean probability {figures['confidence']}"
+    return "no stages"
