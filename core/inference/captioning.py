@@ -97,15 +97,16 @@ def caption_study(
 
 def caption_rows(study: PreparedStudy, night: Night) -> Iterator[EpochCaption]:
     """Print a settled night, a row an epoch."""
-    settled = Scoring(night.staging.stages, night.events)
     measured = replace(night.measurements, events=())  # they stand in the night's events
     columns = [index for index, channel in enumerate(CHANNELS) if channel.name in night.channels]
     for epoch in range(study.n_epochs):
+        onset = epoch * float(EPOCH_SECONDS)
+        events = tuple(event for event in night.events if _overlaps(event, onset))
+        settled = Scoring(night.staging.stages, events)
         facts = replace(
             epoch_facts(epoch, measured, study.states, settled),
             events_scored=night.events_from != "measurements",
         )
-        onset = epoch * float(EPOCH_SECONDS)
         yield EpochCaption(
             study=study.study,
             epoch=epoch,
@@ -114,7 +115,7 @@ def caption_rows(study: PreparedStudy, night: Night) -> Iterator[EpochCaption]:
             stage=night.staging.stages[epoch],
             stage_probabilities=_probabilities(night, epoch),
             captions=_captions(study, epoch, facts, night),
-            events=tuple(event for event in night.events if _overlaps(event, onset)),
+            events=events,
             measurements={name: printed(name, value) for name, value in facts.values.items()},
             channels={CHANNELS[k].name: State(int(study.states[epoch, k])).name.lower() for k in columns},
         )

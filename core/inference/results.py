@@ -62,7 +62,10 @@ def read_stages(path: Path) -> Staging:
     """
     try:
         with path.open(newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
+            reader = csv.DictReader(stream)
+            rows = list(reader)
+        if tuple(reader.fieldnames or ()) != STAGE_COLUMNS:
+            raise ValueError("columns")
         stages = tuple(row["stage"] for row in rows)
         cells = [[row[f"p_{stage}"] for stage in STAGES] for row in rows]
         probabilities = np.array([[float(cell) if cell else np.nan for cell in row] for row in cells])

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 def make_study() -> MakeStudy:
     """A measured study of `n` epochs; `absent` channels are missing in all of it, `gap` epochs in every channel."""
 
+    @cache
     def make(n: int = 12, seed: int = 0, absent: tuple[str, ...] = (), gap: tuple[int, ...] = ()) -> PreparedStudy:
         generator = np.random.default_rng(seed)
         loudness = generator.uniform(0.2, 2.0, (n, len(MODEL_CHANNELS), 1))
