@@ -66,10 +66,13 @@ def to_rate(samples: NDArray[np.float32], rate: float, new_rate: int, n_samples:
     if not samples.size:
         return np.zeros(n_samples, dtype=np.float32)
     if abs(rate - new_rate) > 1e-9:
-        # An added constant survives resampling, but a filter's start from zero would ring with it.
-        level = np.float32(samples[: max(1, int(rate))].mean(dtype=np.float64))
-        resampled = soxr.resample(samples - level, rate, new_rate, quality="HQ")
-        samples = np.asarray(resampled, dtype=np.float32) + level
+        # From the first value on, and past the last one: a resampler that met zeros there would ring.
+        level, past = samples[0], round(rate)
+        extended = np.empty(samples.size + past, dtype=np.float32)
+        np.subtract(samples, level, out=extended[: samples.size])
+        extended[samples.size :] = extended[samples.size - 1]
+        resampled = np.asarray(soxr.resample(extended, rate, new_rate, quality="HQ"), dtype=np.float32)
+        samples = resampled[: max(1, round(samples.size * new_rate / rate))] + level
     if samples.size < n_samples:
         tail = samples[-1] if samples.size else np.float32(0)
         return np.concatenate([samples, np.full(n_samples - samples.size, tail, dtype=np.float32)])

@@ -205,6 +205,8 @@ def _wave(
     end = min(total, round(trace.samples.size * MODEL_RATE / trace.rate))
     gap = missing if missing is not None else np.zeros(total, dtype=bool)
     gap[end:] = True
+    if _is_constant(samples[~gap]):
+        return np.zeros((n_epochs, EPOCH_SAMPLES), dtype=np.float32), 0.0, 1.0
     samples = band_pass(samples, gap, channel.band, MODEL_RATE)
     epochs = samples.reshape(n_epochs, EPOCH_SAMPLES)
     offset, scale = standard(epochs, gap.reshape(n_epochs, EPOCH_SAMPLES), states)
@@ -213,6 +215,14 @@ def _wave(
     scaled = np.clip((epochs - np.float32(offset)) / np.float32(scale), -CLIP, CLIP)
     scaled[gap.reshape(n_epochs, EPOCH_SAMPLES)] = 0.0
     return scaled, offset, scale
+
+
+def _is_constant(samples: NDArray[np.float32]) -> bool:
+    """Say whether a signal moves no more than the rounding of its numbers."""
+    if not samples.size:
+        return True
+    low, high = float(samples.min()), float(samples.max())
+    return high - low <= 1e-6 * max(abs(low), abs(high))
 
 
 def standard(epochs: NDArray[np.float32], gap: NDArray[np.bool_], states: NDArray[np.uint8]) -> tuple[float, float]:
@@ -231,7 +241,7 @@ def standard(epochs: NDArray[np.float32], gap: NDArray[np.bool_], states: NDArra
     -------
     tuple of float
         Mean and standard deviation over the whole samples of usable epochs, those left out that move more than five
-        times the usual epoch (sleep stages differ less); over all recorded samples where no epoch is usable. The scale is 0
+        times the usual epoch (sleep stages differ less), with their neighbours; over all recorded samples where no epoch is usable. The scale is 0
         where nothing moves.
     """
     whole = ~gap.any(axis=1)
@@ -241,10 +251,13 @@ def standard(epochs: NDArray[np.float32], gap: NDArray[np.bool_], states: NDArra
         deviation = float(values.std(dtype=np.float64)) if values.size else 0.0
         return (float(values.mean(dtype=np.float64)) if values.size else 0.0), deviation
     spread = epochs.std(axis=1, dtype=np.float64)
-    quiet = chosen & (spread <= 5.0 * np.median(spread[chosen]))
+    loud = (spread > 5.0 * np.median(spread[chosen])) | (states == State.ARTEFACT)
+    loud[1:] |= loud[:-1].copy()  # a filter rings into the next epoch, and, run backwards, into the one before
+    loud[:-1] |= loud[1:].copy()
+    quiet = chosen & ~loud
     values = epochs[quiet if quiet.any() else chosen]
     mean, deviation = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
-    return mean, deviation if deviation > 1e-9 * max(abs(mean), 1e-6) else 0.0
+    return mean, deviation
 
 
 def traces_of(study: PreparedStudy) -> dict[str, Trace]:

@@ -83,7 +83,12 @@ def test_a_reference_that_does_not_fit_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "labels",
-    [("C3", "C4", "M1", "M2", "LOC", "ROC", "ECG", "Pos", "SpO2"), ('EEG "C3"\\x', "EEG"), ("EKG", "EOG-L", "EEG1", "EEG2", "EEG3", "Therm", "Pos"), ()],
+    [
+        ("C3", "C4", "M1", "M2", "LOC", "ROC", "ECG", "Pos", "SpO2"),
+        ('EEG "C3"\\x', "EEG"),
+        ("EKG", "EOG-L", "EEG1", "EEG2", "EEG3", "Therm", "Pos"),
+        (),
+    ],
 )
 def test_a_written_montage_gives_the_same_map(tmp_path: Path, labels: tuple[str, ...]) -> None:
     before = resolve(signals(*labels))

@@ -21,7 +21,9 @@ def noise(amplitude: float = 20.0, rate: float = RATE, seed: int = 0, n: int = N
 
 def breath(n: int = N, rate: float = 32.0) -> np.ndarray:
     time = np.arange(round(n * 30 * rate)) / rate
-    return (np.sin(2 * np.pi * 0.25 * time) + 0.01 * np.random.default_rng(5).standard_normal(time.size)).astype(np.float32)
+    return (np.sin(2 * np.pi * 0.25 * time) + 0.01 * np.random.default_rng(5).standard_normal(time.size)).astype(
+        np.float32
+    )
 
 
 def states(name: str, samples: np.ndarray, rate: float = RATE, n: int = N) -> list[State]:
@@ -126,7 +128,9 @@ def test_mains_alone_is_an_open_electrode() -> None:
 
 
 def test_a_muscle_band_of_high_frequencies_is_not_mains() -> None:
-    assert set(states("EMG_CHIN", np.random.default_rng(1).standard_normal(N * 30 * 256).astype(np.float32), 256.0)) == {State.OK}
+    assert set(
+        states("EMG_CHIN", np.random.default_rng(1).standard_normal(N * 30 * 256).astype(np.float32), 256.0)
+    ) == {State.OK}
 
 
 def test_movement_over_most_of_an_epoch_is_an_artefact_and_a_short_one_is_not() -> None:

@@ -41,7 +41,9 @@ def test_an_impossible_unit_is_replaced_and_said(true: float, declared: str) -> 
 
 def test_an_ecg_in_microvolts_without_a_unit() -> None:
     time = np.arange(round(60 * RATE)) / RATE
-    beats = 1000 * np.exp(-(((time % 0.9) - 0.4) ** 2) / 0.0006) + 40 * np.random.default_rng(1).standard_normal(time.size)
+    beats = 1000 * np.exp(-(((time % 0.9) - 0.4) ** 2) / 0.0006) + 40 * np.random.default_rng(1).standard_normal(
+        time.size
+    )
     assert microvolts(beats.astype(np.float32), RATE, "ecg", "")[0] == 1.0
     assert microvolts((beats / 1000).astype(np.float32), RATE, "ecg", "")[0] == 1e3
 
@@ -94,7 +96,9 @@ def test_position_codes() -> None:
 
 
 def test_position_as_an_angle() -> None:
-    angle = np.concatenate([np.linspace(-10, 10, 20), np.linspace(80, 100, 20), np.linspace(170, 190, 20), np.linspace(-100, -80, 20)])
+    angle = np.concatenate(
+        [np.linspace(-10, 10, 20), np.linspace(80, 100, 20), np.linspace(170, 190, 20), np.linspace(-100, -80, 20)]
+    )
     codes, note = positions(angle.astype(np.float32), None)
     assert codes.reshape(4, 20).tolist() == [[2.0] * 20, [1.0] * 20, [3.0] * 20, [0.0] * 20]
     assert "angle" in note
