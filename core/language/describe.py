@@ -7,6 +7,7 @@ follows the facts alone: the seed chooses among wordings that say the same.
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from functools import lru_cache
 from itertools import groupby
 from random import Random
 
@@ -50,23 +51,24 @@ _NEEDS_ALL = ("effort_phase",)
 _TREND_CHANNEL = {"heart_rate": "ECG", "spo2": "SPO2"}
 
 
-def _is_lost(name: str, lost: Collection[str]) -> bool:
-    channels = MEASUREMENTS[name].channels
-    gone = [channel in lost for channel in channels]
-    return any(gone) if name in _NEEDS_ALL else bool(gone) and all(gone)
+@lru_cache(maxsize=4096)
+def _lost_names(unusable: frozenset[str]) -> frozenset[str]:
+    """The measurements that cannot be taken without these channels."""
+    names = set()
+    for name, measurement in MEASUREMENTS.items():
+        gone = [channel in unusable for channel in measurement.channels]
+        if any(gone) if name in _NEEDS_ALL else gone and all(gone):
+            names.add(name)
+    return frozenset(names)
 
 
 def sayable(facts: EpochFacts) -> EpochFacts:
     """The facts without the values and trends of channels that cannot be used, and without unknown positions."""
-    lost = facts.unusable
-    values = {
-        name: value
-        for name, value in facts.values.items()
-        if name in MEASUREMENTS
-        and not _is_lost(name, lost)
-        and (name != "position" or 0 <= round(value) < len(POSITIONS))
-    }
-    trends = tuple(trend for trend in facts.trends if _TREND_CHANNEL[trend.quantity] not in lost)
+    lost = _lost_names(frozenset(facts.unusable))
+    values = {name: value for name, value in facts.values.items() if name in MEASUREMENTS and name not in lost}
+    if not 0 <= round(values.get("position", -1.0)) < len(POSITIONS):
+        values.pop("position", None)
+    trends = tuple(trend for trend in facts.trends if _TREND_CHANNEL[trend.quantity] not in facts.unusable)
     return replace(facts, values=values, trends=trends)
 
 

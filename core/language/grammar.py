@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from random import Random
 
 from core.language.phrases import GROUPS, Group, Item
@@ -134,22 +134,33 @@ def _read_whole(group: Group, wording: str, text: str) -> Told | None:
     return Told(group, wording, {name: read_value(name, value) for name, value in found.groupdict().items()})
 
 
+@cache
+def _wordings(domain: str | None) -> tuple[tuple[Group, str, bool, str], ...]:
+    """Group, wording, whether it is a list, and the lower-case text before its first value."""
+    return tuple(
+        (group, wording, "{items}" in wording or "{valued}" in wording, wording[: wording.index("{")].strip().lower())
+        for group in GROUPS
+        if domain is None or group.domain == domain
+        for wording in group.wholes + group.lists
+    )
+
+
+@lru_cache(maxsize=16384)
 def read_sentence(text: str, domain: str | None = None) -> Told | None:
     """Find the group and wording of a sentence (without its full stop); None where the bank has none that fits.
 
     Where only a part of a list is understood, the best such reading is returned with what is left.
     """
     best: Told | None = None
-    for group in GROUPS:
-        if domain is not None and group.domain != domain:
+    lowered = text.lower()
+    for group, wording, listed, start in _wordings(domain):
+        if not lowered.startswith(start):
             continue
-        for wording in group.wholes + group.lists:
-            listed = "{items}" in wording or "{valued}" in wording
-            told = (_read_list if listed else _read_whole)(group, wording, text)
-            if told is None:
-                continue
-            if not told.rest:
-                return told
-            if best is None or len(told.values) > len(best.values):
-                best = told
+        told = (_read_list if listed else _read_whole)(group, wording, text)
+        if told is None:
+            continue
+        if not told.rest:
+            return told
+        if best is None or len(told.values) > len(best.values):
+            best = told
     return best

@@ -31,7 +31,7 @@ class Group:
     """Wordings with `{items}` or `{valued}`: any subset of the values."""
     wholes: tuple[str, ...] = ()
     """Wordings that name every value."""
-    terse_lists: int = 2
+    terse_lists: int = 1
     """How many of `lists` the slot form may use."""
     terse_wholes: int = 0
     """How many of `wholes` the slot form may use."""
@@ -94,7 +94,7 @@ def _range(key: str, words: tuple[str, ...], ranges: tuple[str, str]) -> Group:
         f"{ranges[0]} averages {{{mean}}} and lies between {{{low}}} and {{{high}}}",
         f"{ranges[1]} ranges from {{{low}}} to {{{high}}} with a mean of {{{mean}}}",
     )
-    return Group(key, "cardiac", items, lists, wholes, terse_lists=1, terse_wholes=2)
+    return Group(key, "cardiac", items, lists, wholes, terse_wholes=2)
 
 
 GROUPS: tuple[Group, ...] = (
@@ -112,7 +112,6 @@ GROUPS: tuple[Group, ...] = (
             "{slow_wave_count} with a mean amplitude of {slow_wave_amplitude}",
             "the EEG contains {slow_wave_count} averaging {slow_wave_amplitude}",
         ),
-        terse_lists=1,
         terse_wholes=1,
     ),
     Group(
@@ -125,11 +124,10 @@ GROUPS: tuple[Group, ...] = (
         ),
         ("{items}", "spindle activity: {items}"),
         (
-            "{spindle_count} at {spindle_frequency}, {spindle_duration} long",
+            "{spindle_count} at {spindle_frequency} lasting {spindle_duration}",
             "{spindle_count} with a mean frequency of {spindle_frequency} and a mean duration of {spindle_duration}",
             "the EEG contains {spindle_count} near {spindle_frequency}, lasting {spindle_duration} on average",
         ),
-        terse_lists=1,
         terse_wholes=1,
     ),
     Group(
@@ -168,7 +166,6 @@ GROUPS: tuple[Group, ...] = (
             "thorax and abdomen move {effort_phase} apart",
             "the efforts are {effort_phase} out of phase",
         ),
-        terse_lists=1,
     ),
     Group(
         "chin",
@@ -187,7 +184,6 @@ GROUPS: tuple[Group, ...] = (
         (Item("position", "body position"),),
         ("{items}",),
         ("the body position is {position}", "position: {position}", "the sleeper lies {position}"),
-        terse_lists=1,
         terse_wholes=2,
     ),
 )
@@ -251,3 +247,5 @@ NO_EVENTS = (
 EVENTS_UNSCORED = ("events are not scored", "events have not been scored")
 OTHERS_UNSCORED = ("other events are not scored", "other events have not been scored")
 UNRELIABLE = ("no reliable measurement in this epoch", "nothing could be measured reliably in this epoch")
+NOTHING_NOTABLE = ("nothing notable", "no notable finding in these channels")
+"""Said in words where the values are known and none has a clinical name."""

@@ -8,6 +8,7 @@ from core.language.missing import read_missing
 from core.language.phrases import (
     EVENTS_UNSCORED,
     NO_EVENTS,
+    NOTHING_NOTABLE,
     OTHERS_UNSCORED,
     STAGE_NAMES,
     STAGE_UNKNOWN,
@@ -46,6 +47,8 @@ class CaptionFacts:
     """The caption says that the stage is not scored."""
     unreliable: bool = False
     """The caption says that nothing could be measured reliably."""
+    nothing_notable: bool = False
+    """The caption says in words that no value has a clinical name."""
     unparsed: tuple[str, ...] = ()
     """Sentences, or parts of lists, that were not understood."""
 
@@ -90,7 +93,9 @@ class _Reading:
         self.missing: dict[str, str] = {}
         self.words: set[str] = set()
         self.unparsed: list[str] = []
-        self.said = {"no_events": False, "events_unscored": False, "stage_unscored": False, "unreliable": False}
+        self.said = dict.fromkeys(
+            ("no_events", "events_unscored", "stage_unscored", "unreliable", "nothing_notable"), False
+        )
 
     def take(self, text: str) -> None:
         """Understand one sentence, or note that it was not understood."""
@@ -125,9 +130,10 @@ class _Reading:
         if missing:
             self.missing |= missing
             return True
-        if is_unreliable(text):
-            self.said["unreliable"] = True
-            return True
+        for key, bank in (("unreliable", UNRELIABLE), ("nothing_notable", NOTHING_NOTABLE)):
+            if _one_of(bank, text):
+                self.said[key] = True
+                return True
         trends = read_trends(text) if self.domain == "cardiac" else ()
         if trends:
             self.trends += trends

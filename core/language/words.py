@@ -8,7 +8,14 @@ from random import Random
 from core.language.facts import EpochFacts
 from core.language.grammar import joined, sentence
 from core.language.missing import CHANNELS_OF_DOMAIN, missing_sentence
-from core.language.phrases import EVENTS_UNSCORED, NO_EVENTS, OTHERS_UNSCORED, STAGE_UNKNOWN, UNRELIABLE
+from core.language.phrases import (
+    EVENTS_UNSCORED,
+    NO_EVENTS,
+    NOTHING_NOTABLE,
+    OTHERS_UNSCORED,
+    STAGE_UNKNOWN,
+    UNRELIABLE,
+)
 from core.language.thresholds import CONCEPTS_OF_DOMAIN, concepts
 
 CONCEPT_WORDS: dict[str, tuple[str, ...]] = {
@@ -133,9 +140,6 @@ def describe_in_words(facts: EpochFacts, domain: str, rng: Random, levels: Colle
     if not told and not lost:
         told.append(sentence(rng.choice(NOTHING_NOTABLE if facts.values else UNRELIABLE)))
     return " ".join([*told, *([missing] if missing else [])])
-
-
-NOTHING_NOTABLE = ("nothing notable", "no notable finding in these channels")
 
 
 def _stage_and_events(facts: EpochFacts, rng: Random, levels: Collection[str]) -> list[str]:

@@ -139,7 +139,7 @@ def test_grammar_of_articles_and_plurals(facts_of: FactsOf) -> None:
 def test_numbers_have_the_measurements_digits_and_unit() -> None:
     values = {"spindle_count": 1.0, "spindle_frequency": 13.24, "spindle_duration": 0.88}
     texts = {describe(EpochFacts("N2", values), "brain", seed) for seed in range(20)}
-    assert any("1 spindle at 13.2 Hz, 0.9 s long." in text for text in texts)
+    assert any("1 spindle at 13.2 Hz lasting 0.9 s." in text for text in texts)
     assert any(
         "Body position supine." in describe(EpochFacts(None, {"position": 2.0}), "somatic", seed) for seed in range(20)
     )
