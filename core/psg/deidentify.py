@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import StudyError, UsageError
+from core.errors import UsageError
 from core.files import whole_file
 from core.psg.edf.annotations import annotation_bytes, parse_record, record_onsets
 from core.psg.edf.fields import MONTHS, parse_float, parse_text
-from core.psg.edf.header import RECORDING_FIELDS, SIGNAL_FIELDS, EdfHeader, looks_like_edf, split_fields
+from core.psg.edf.header import RECORDING_FIELDS, SIGNAL_FIELDS, EdfHeader, split_fields
 from core.psg.recording import map_edf
 from core.psg.scorings.terms import EVENT_LABELS, LIGHTS_OFF, event_type, lights_name, stage_name
 
@@ -29,8 +29,16 @@ BLOCK_BYTES = 16 << 20
 """Bytes copied at once."""
 _STANDARD_STAGE = re.compile(r"^Sleep stage (?:[W1234R?]|N[123])$")
 _FILTER = re.compile(r"\b(?:HP|LP|N|NF|BP|BS):? ?\d{1,5}(?:[.,]\d{1,4})? ?(?:Hz|kHz|s|ms)?(?= |$)", re.IGNORECASE)
-_SHORTEST_NAME = 4
+_SHORTEST_NAME = 3
 """Characters of a word of the patient or recording field below which it may stand in a label."""
+_SIGNAL_WORDS = frozenset(
+    (
+        *("startdate", "psg", "sleep", "eeg", "ecg", "ekg", "eog", "emg", "chin", "leg", "legs", "flow", "airflow"),
+        *("nasal", "pressure", "thorax", "abdomen", "abdo", "chest", "effort", "snore", "sound", "spo2", "sao2"),
+        *("pulse", "position", "pos", "light"),
+    )
+)
+"""Words that name a signal, and nobody."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +97,6 @@ def deidentify(source: Path, target: Path, options: DeidentifyOptions | None = N
     if target.exists() and target.samefile(source):
         raise UsageError("The de-identified copy would replace its original.", "Name another file.")
     header, data = map_edf(source)
-    if not looks_like_edf(data[:8].tobytes()):
-        raise StudyError(f"{source.name} is not an EDF or BDF file.", "Export the study as EDF.")
     start = _shifted(header.start, options.shift_days)
     new_header, replaced = _header_bytes(header, data, start)
     kept = removed = 0
@@ -166,7 +172,7 @@ def _reserved(header: EdfHeader) -> bytes:
 def _names(text: bytes) -> list[str]:
     """Return the words of the patient and recording fields that must not stand in a label."""
     words = re.split(r"[\s_,;]+", text.decode("latin-1").lower())
-    return [word for word in words if len(word) >= _SHORTEST_NAME and word != "startdate"]
+    return [word for word in words if len(word) >= _SHORTEST_NAME and word not in _SIGNAL_WORDS]
 
 
 def _signal_field(name: str, value: bytes, names: Sequence[str], index: int) -> bytes:
@@ -177,10 +183,11 @@ def _signal_field(name: str, value: bytes, names: Sequence[str], index: int) -> 
         return b" ".join(found.encode() for found in _FILTER.findall(value.decode("latin-1")))
     text = value.partition(b"\x00")[0].strip()
     if name in ("label", "unit"):
-        words = re.split(r"[\s_,;]+", parse_text(text).lower())
-        if any(word in names for word in words):
-            return b"" if name == "unit" else f"Signal {index + 1}".encode()
-        return text
+        words = [word for word in re.split(r"([\s_,;]+)", parse_text(text)) if word.lower() not in names]
+        plain = "".join(words).strip(" _,;")
+        if plain == parse_text(text):
+            return text
+        return plain.encode("latin-1", "replace") or (b"" if name == "unit" else f"Signal {index + 1}".encode())
     return text if parse_float(text) is not None else b""
 
 
@@ -210,7 +217,7 @@ def _annotations(
     """
     signal = [s for s in header.signals if s.is_annotation and s.samples][number]
     old = annotation_bytes(header, data, signal)
-    new = np.zeros(old.shape, np.uint8)
+    new: NDArray[np.uint8] = np.zeros_like(old)
     onsets = record_onsets(header, data, slice(None)) if number == 0 else None
     waiting: deque[bytes] = deque()
     total = 0

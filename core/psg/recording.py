@@ -190,8 +190,7 @@ def open_recording(path: Path, study: str | None = None) -> Recording:
         return _open_edf(path, name)
     if path.suffix.lower() in MNE_SUFFIXES:
         return _open_mne(path, name)
-    kind = "an EDF or BDF file" if path.suffix.lower() in EDF_SUFFIXES else "a recording in a known format"
-    raise StudyError(f"{path.name} is not {kind}: it does not begin with an EDF header.", "Export the study as EDF.")
+    raise _not_edf(path)
 
 
 def map_edf(path: Path) -> tuple[EdfHeader, NDArray[np.uint8]]:
@@ -213,11 +212,18 @@ def map_edf(path: Path) -> tuple[EdfHeader, NDArray[np.uint8]]:
         The file cannot be opened or its header cannot be repaired.
     """
     data = _map(path)
+    if not looks_like_edf(data[:FIXED_BYTES].tobytes()):
+        raise _not_edf(path)
     count = data[FIXED_BYTES - 4 : FIXED_BYTES].tobytes()
     stated = int(count) if count.strip().isdigit() else 0
     implied = data[184:192].tobytes().strip()
     length = max(FIXED_BYTES * (stated + 1), int(implied) if implied.isdigit() else 0)
     return parse_header(data[:length].tobytes(), data.size, path.name), data
+
+
+def _not_edf(path: Path) -> StudyError:
+    kind = "an EDF or BDF file" if path.suffix.lower() in EDF_SUFFIXES else "a recording in a known format"
+    return StudyError(f"{path.name} is not {kind}: it does not begin with an EDF header.", "Export the study as EDF.")
 
 
 class _EdfSource:

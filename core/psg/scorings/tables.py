@@ -11,6 +11,7 @@ from itertools import pairwise
 from core.errors import StudyError
 from core.psg.scorings.terms import (
     EPOCH_SECONDS,
+    UNSCORED,
     Score,
     StageRow,
     event_type,
@@ -92,8 +93,10 @@ def looks_like_scoring(text: str) -> bool:
     table = parse_table(text[:20_000])
     if table is not None:
         return PROBABILITY_COLUMN not in table.columns
-    lines = [line for line in text[:20_000].splitlines()[:-1] or [text] if line.strip()]
-    return len(lines) >= _SHORTEST_LIST and stages_of_labels([_last_word(line) for line in lines]) is not None
+    labels = [_last_word(line) for line in text[:20_000].splitlines()[:-1] if line.strip() and line[0] != "#"]
+    if labels and stages_of_labels(labels[:1]) is None:
+        labels.pop(0)
+    return len(labels) >= _SHORTEST_LIST and stages_of_labels(labels) is not None
 
 
 _SHORTEST_LIST = 5
@@ -164,12 +167,28 @@ def _untimed(table: Table, stages: list[str] | None, name: str) -> Score:
 
 def _read_list(text: str, name: str) -> Score:
     labels = [_last_word(line) for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    if labels and stages_of_labels(labels[:1]) is None:
-        labels = labels[1:]  # a heading
-    stages = stages_of_labels(labels)
+    heading = labels.pop(0) if labels and stages_of_labels(labels[:1]) is None else ""
+    codes, seconds = _own_codes(heading, name)
+    stages = [codes.get(label, UNSCORED) for label in labels] if codes else stages_of_labels(labels)
     if not labels or stages is None:
         raise StudyError(f"{name} is neither a table with a stage column nor a list of stages.", _HINT)
-    return Score(tuple(StageRow(0.0, 0.0, stage) for stage in stages), has_onsets=False)
+    rows = tuple(StageRow(0.0, 0.0, stage) for stage in stages)
+    return Score(rows, has_onsets=False, epoch_seconds=seconds)
+
+
+def _own_codes(heading: str, name: str) -> tuple[dict[str, str], float | None]:
+    """Return the numbering and epoch length of data sets that number stages in their own way."""
+    if heading.lower() == "[hypnogram]":
+        return DREAMS_CODES, 5.0
+    if re.match(r"ucddb\d+_stage\.txt$", name.lower()):
+        return UCDDB_CODES, EPOCH_SECONDS
+    return {}, None
+
+
+DREAMS_CODES = {"5": "W", "4": "R", "3": "N1", "2": "N2", "1": "N3", "0": "N3"}
+"""DREAMS: 5-s epochs, deeper sleep has lower numbers."""
+UCDDB_CODES = {"0": "W", "1": "R", "2": "N1", "3": "N2", "4": "N3", "5": "N3"}
+"""UCDDB: 6 artefact, 7 and 8 unknown."""
 
 
 def _last_word(line: str) -> str:
@@ -258,7 +277,7 @@ def _luna_duration(stop: str, onset: float, begin: str, name: str, row: int) -> 
     clock, began = _CLOCK.match(stop), _CLOCK.match(begin)
     if clock is not None and began is not None:
         return (_seconds_of_day(clock) - _seconds_of_day(began)) % 86400.0
-    return max(_duration(stop, name, row) - onset, 0.0)
+    return round(max(_duration(stop, name, row) - onset, 0.0), 9)
 
 
 def write_csv(stages: tuple[str, ...], delimiter: str = ",") -> str:
