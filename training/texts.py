@@ -16,6 +16,7 @@ import numpy as np
 from core.language.describe import DOMAINS, EpochFacts, describe, sayable
 from core.language.missing import CHANNELS_OF_DOMAIN
 from core.language.phrases import STAGE_NAMES
+from core.language.prompts import CONCEPT_SYNONYMS, EVENT_SYNONYMS, STAGE_SYNONYMS
 from core.language.thresholds import concepts
 from core.language.words import CONCEPT_WORDS, EVENT_WORDS, STAGE_WORDS
 
@@ -137,12 +138,13 @@ def _framed(phrase: str, rng: np.random.Generator) -> str:
 
 def _phrase(atom: str, rng: np.random.Generator) -> str:
     if atom in EVENT_WORDS:
-        article, noun = EVENT_WORDS[atom][int(rng.integers(len(EVENT_WORDS[atom])))]
-        return noun if rng.random() < 0.5 else f"{article} {noun}"
-    return CONCEPT_WORDS[atom][int(rng.integers(len(CONCEPT_WORDS[atom])))]
+        names = (*EVENT_SYNONYMS[atom], *(f"{article} {noun}" for article, noun in EVENT_WORDS[atom]))
+    else:
+        names = (*CONCEPT_WORDS[atom], *CONCEPT_SYNONYMS.get(atom, ()))
+    return names[int(rng.integers(len(names)))]
 
 
 def _stage_phrase(stage: str, rng: np.random.Generator) -> str:
     code = stage.removeprefix("stage ")
-    names = (*STAGE_WORDS[code], STAGE_NAMES[code], code if code not in "WR" else STAGE_NAMES[code])
+    names = (*STAGE_WORDS[code], *STAGE_SYNONYMS[code], STAGE_NAMES[code])
     return names[int(rng.integers(len(names)))]
