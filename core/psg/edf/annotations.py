@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from core.psg.edf.fields import parse_text
 from core.psg.edf.header import EdfHeader, EdfSignal
 
+_END_OF_TEXT = 0x14
+_KEEPER = re.compile(rb"([+-]?\d{1,12}(?:[.,]\d{0,12})?)(?:\x15[\d.,]{0,25})?\x14\x14")
 _TAL = re.compile(rb"^([+-]?\d{1,12}(?:[.,]\d{0,12})?)(?:\x15(\d{0,12}(?:[.,]\d{0,12})?))?\x14(.*)$", re.DOTALL)
 
 
@@ -51,7 +53,10 @@ def read_annotations(header: EdfHeader, data: NDArray[np.uint8]) -> list[tuple[f
     found: list[tuple[float, float, str]] = []
     for signal in header.signals:
         if signal.is_annotation and signal.samples:
-            for row in annotation_bytes(header, data, signal):
+            rows = np.ascontiguousarray(annotation_bytes(header, data, signal))
+            after = rows[:, 1:]
+            worded = ((rows[:, :-1] == _END_OF_TEXT) & (after != _END_OF_TEXT) & (after != 0)).any(axis=1)
+            for row in rows[worded]:
                 for onset, duration, texts in parse_record(row.tobytes()):
                     found.extend((onset, duration, text) for text in texts if text)
     return sorted(found, key=lambda annotation: annotation[:2])
@@ -70,8 +75,10 @@ def record_onsets(header: EdfHeader, data: NDArray[np.uint8], records: slice) ->
     onsets = np.full(count, np.nan)
     if keeper is None:
         return onsets
-    for row, raw in enumerate(annotation_bytes(header, data, keeper)[records]):
-        match = _TAL.match(raw.tobytes().partition(b"\x00")[0])
-        if match is not None and match[3].startswith(b"\x14"):
+    rows = annotation_bytes(header, data, keeper)[records]
+    content, width = rows.tobytes(), rows.shape[1]
+    for row in range(count):
+        match = _KEEPER.match(content, row * width, (row + 1) * width)
+        if match is not None:
             onsets[row] = float(match[1].replace(b",", b"."))
     return onsets
