@@ -1,0 +1,261 @@
+"""A bundle: graphs, their weights, a tokenizer and bundle.json in a folder that appears whole or not at all."""
+
+import hashlib
+import importlib.metadata
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import onnx_ir as ir
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from core.errors import ModelError, UsageError
+from core.files import whole_folder, write_text
+from core.language.describe import DOMAINS
+from core.psg.preprocess import MODEL_RATE
+from export.graphs import graphs
+from export.quantize import PRECISIONS, quantize, rounded, store_half
+from export.to_onnx import OPSET, WEIGHTS_FILE, save_graphs, to_onnx
+from export.verify import TOLERANCE, effect, verify
+from training.config import ModelConfig
+from training.model import SleepLM
+
+FORMAT = 1
+BUNDLE_FILE, TOKENIZER_FILE = "bundle.json", "tokenizer.json"
+WEIGHTS, META = "model.safetensors", "meta.json"
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What a caller may wish of an export."""
+
+    name: str = ""
+    """Name of the bundle; empty: that of its folder."""
+    precision: str = "fp32"
+    """`fp32`, `fp16` (weights stored in half the space, computed in float32) or `int8` (dynamic, for CPUs)."""
+    tolerance: float = TOLERANCE
+    """Largest difference between torch and ONNX Runtime that is let pass."""
+
+
+@dataclass(frozen=True)
+class BundleFacts:
+    """What bundle.json says beyond the network's sizes."""
+
+    kind: str
+    """`sleepcli` for our own networks, `sleeplm` for a published checkpoint."""
+    slots: bool
+    """Whether captions hold slots that the runtime fills with measured values."""
+    domains: tuple[str, ...]
+    """Caption domains in the order of the condition index."""
+    tokenizer: Path | None
+    """The tokenizer's file; None: the bundle refuses text."""
+    tokens: dict[str, int] = field(default_factory=dict)
+    """Ids of `start`, `end` and `pad`."""
+    staging: dict[str, Any] = field(default_factory=dict)
+    """`temperature`, `prior` and `transitions` of zero-shot staging."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """Where the weights come from."""
+
+
+@dataclass(frozen=True)
+class ExportEvent:
+    """One step of an export that is done."""
+
+    step: str
+    """`traced` or `verified` for a graph, `published` at the end."""
+    graph: str = ""
+    """Name of the graph."""
+    difference: float | None = None
+    """Worst absolute difference between torch and ONNX Runtime, once verified."""
+    folder: Path | None = None
+    """The bundle, once published."""
+
+
+def export_run(run: Path, out: Path, options: ExportOptions | None = None) -> Iterator[ExportEvent]:
+    """Make a bundle of a training run.
+
+    Parameters
+    ----------
+    run
+        A run folder: model.safetensors, meta.json and tokenizer.json.
+    out
+        Folder of the bundle; one that holds an older bundle is replaced once the new one is whole.
+    options
+        Name, precision, tolerance.
+
+    Yields
+    ------
+    ExportEvent
+        Each step when it is done; the last one names the bundle's folder.
+
+    Raises
+    ------
+    ModelError
+        The run is incomplete or damaged, or a graph differs from the network by more than the tolerance.
+    UsageError
+        `out` is a folder that holds something else than a bundle, or an option has no such value.
+    """
+    meta = _read_meta(run)
+    config = ModelConfig.from_json(meta["config"])
+    tokenizer = run / TOKENIZER_FILE
+    if not tokenizer.is_file():
+        raise ModelError(f"{run} has no {TOKENIZER_FILE}.", "Give the folder that `sleepcli train` wrote.")
+    facts = BundleFacts(
+        kind="sleepcli",
+        slots=bool(meta.get("slots", False)),
+        domains=tuple(meta.get("domains", DOMAINS)),
+        tokenizer=tokenizer,
+        tokens={"start": 1, "end": 2, "pad": 0},
+        staging=meta.get("staging") or {},
+        training=meta.get("training") or {},
+    )
+    yield from publish(load_model(run / WEIGHTS, config), facts, out, options)
+
+
+def _read_meta(run: Path) -> dict[str, Any]:
+    if not run.is_dir():
+        raise UsageError(f"There is no run folder {run}.")
+    try:
+        meta = json.loads((run / META).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{run} has no readable {META}.", "Give the folder that `sleepcli train` wrote.") from error
+    if not isinstance(meta, dict) or not isinstance(meta.get("config"), dict):
+        raise ModelError(f"{run / META} does not describe a network.", "Train again.")
+    return meta
+
+
+def load_model(weights: Path, config: ModelConfig) -> SleepLM:
+    """Build a network with the weights of a safetensors file, in evaluation mode.
+
+    Raises
+    ------
+    ModelError
+        The file is missing, damaged, or of another network.
+    """
+    try:
+        state = load_file(weights)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"The weights {weights} are missing or damaged.", "Train or resume again.") from error
+    with torch.device("meta"):
+        model = SleepLM(config)
+    try:
+        model.load_state_dict(state, assign=True)
+    except RuntimeError as error:
+        raise ModelError(
+            f"The weights {weights} are not those of the network that {META} describes.", "Train again."
+        ) from error
+    return model.float().eval().requires_grad_(False)
+
+
+def publish(
+    model: SleepLM, facts: BundleFacts, out: Path, options: ExportOptions | None = None
+) -> Iterator[ExportEvent]:
+    """Export, verify and describe a network, and put the bundle in its place.
+
+    Parameters
+    ----------
+    model
+        In evaluation mode.
+    facts
+        What bundle.json says beyond the sizes.
+    out
+        Folder of the bundle.
+    options
+        Name, precision, tolerance.
+
+    Yields
+    ------
+    ExportEvent
+        As `export_run`.
+    """
+    options = options or ExportOptions()
+    if options.precision not in PRECISIONS:
+        raise UsageError(f"There is no precision {options.precision!r}.", f"Choose one of {', '.join(PRECISIONS)}.")
+    if out.exists() and not (out / BUNDLE_FILE).is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out} exists and is not a bundle.", "Give a new folder.")
+    network = rounded(model) if options.precision == "fp16" else model
+    with whole_folder(out) as folder:
+        found = graphs(network)
+        models: dict[str, ir.Model] = {}
+        for graph in found:
+            models[graph.name] = to_onnx(graph, model.config)
+            if options.precision == "fp16":
+                store_half(models[graph.name])
+            yield ExportEvent("traced", graph.name)
+        traced = folder / ".float" if options.precision == "int8" else folder
+        traced.mkdir(exist_ok=True)
+        save_graphs(models, traced)
+        differences = {}
+        for graph in found:
+            path = traced / f"{graph.name}.onnx"
+            differences[graph.name] = verify(graph, path, model.config.context_length, options.tolerance)
+            yield ExportEvent("verified", graph.name, differences[graph.name])
+        description: dict[str, Any] = {"verification": differences}
+        if options.precision == "int8":
+            for traced_model in models.values():
+                quantize(traced_model)
+            save_graphs(models, folder)
+            shutil.rmtree(traced)
+        if options.precision != "fp32":
+            description["precision_effect"] = {
+                graph.name: effect(graph, folder / f"{graph.name}.onnx") for graph in graphs(model)
+            }
+        description = _describe(model, facts, options, folder, out) | description
+        write_text(folder / BUNDLE_FILE, json.dumps(description, indent=1) + "\n")
+    yield ExportEvent("published", folder=out)
+
+
+def _describe(model: SleepLM, facts: BundleFacts, options: ExportOptions, folder: Path, out: Path) -> dict[str, Any]:
+    config = model.config
+    tokenizer = None
+    if facts.tokenizer is not None:
+        shutil.copyfile(facts.tokenizer, folder / TOKENIZER_FILE)
+        tokenizer = _file(folder / TOKENIZER_FILE)
+    return {
+        "format": FORMAT,
+        "name": options.name or out.resolve().name,
+        "kind": facts.kind,
+        "channels": list(config.channels),
+        "samples": config.samples,
+        "rate": MODEL_RATE,
+        "embed_dim": config.embed_dim,
+        "decoder_tokens": config.decoder_tokens,
+        "context_length": config.context_length,
+        "domains": list(facts.domains),
+        "slots": facts.slots,
+        "has_present_input": config.missing_token,
+        "tokens": facts.tokens,
+        "tokenizer": tokenizer,
+        "graphs": {path.stem: _file(path) for path in sorted(folder.glob("*.onnx"))},
+        "weights": _file(folder / WEIGHTS_FILE),
+        "precision": options.precision,
+        "staging": facts.staging,
+        "config": config.to_json(),
+        "training": facts.training,
+        "versions": {
+            "sleepcli": _version("sleepcli"),
+            "torch": torch.__version__,
+            "onnxruntime": _version("onnxruntime-gpu") or _version("onnxruntime"),
+            "opset": OPSET,
+        },
+    }
+
+
+def _file(path: Path) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return {"file": path.name, "sha256": digest.hexdigest(), "bytes": path.stat().st_size}
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

@@ -1,0 +1,141 @@
+"""Smaller weights: float16 in storage, and int8 products with one scale a row, so that no row depends on its batch."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from training.model import SleepLM
+
+PRECISIONS = ("fp32", "fp16", "int8")
+WEIGHT_LEVELS = 63
+"""Weights are kept in -63..63: two products of such a weight with an unsigned byte fit into the 16 bits that
+processors without VNNI add them up in, so that every machine gives the same sums."""
+ROW_LEVELS, ROW_ZERO = 127, 128  # activations are bytes around 128
+_MIN_STORED = 1024  # bytes; smaller weights stay as they are
+_MIN_SCALE = 1e-12  # for rows of zeros
+
+
+def rounded(model: SleepLM) -> SleepLM:
+    """Give a copy of a network whose weights are rounded to float16 and computed with in float32."""
+    copy = deepcopy(model)
+    for parameter in copy.parameters():
+        parameter.data = parameter.data.half().float()
+    return copy.eval()
+
+
+def store_half(model: ir.Model) -> None:
+    """Store a graph's float32 weights as float16, cast back where the session loads them.
+
+    Nothing changes in what the graph computes as long as the weights come from `rounded`.
+    """
+    graph = model.graph
+    first = graph.node(0)
+    for value in list(graph.initializers.values()):
+        tensor = value.const_value
+        if tensor is None or tensor.dtype != ir.DataType.FLOAT or tensor.nbytes < _MIN_STORED:
+            continue
+        half = _initializer(graph, f"{value.name}_half", tensor.numpy().astype(np.float16))
+        cast = ir.node("Cast", [half], {"to": ir.DataType.FLOAT})
+        graph.insert_before(first, cast)
+        _replace(value, cast.outputs[0])
+        del graph.initializers[str(value.name)]
+
+
+def quantize(model: ir.Model) -> None:
+    """Turn the products with constant weights into int8 products.
+
+    Each row of activations has its own scale, found when it comes; each output column of weights has one. Biases,
+    norms, softmax and the products inside attention stay in float32.
+    """
+    graph = model.graph
+    rows: dict[ir.Value, tuple[ir.Value, ir.Value]] = {}
+    for node in list(graph):
+        weights = _weights(node)
+        if weights is None or node.inputs[0] is None:
+            continue
+        rows_in = node.inputs[0]
+        if rows_in not in rows:
+            rows[rows_in] = _quantize_rows(graph, node, rows_in)
+        product = _int8_product(graph, node, rows[rows_in], weights)
+        bias = node.inputs[2] if len(node.inputs) > 2 else None
+        if bias is not None:
+            product = _before(graph, node, "Add", [product, bias])
+        _replace(node.outputs[0], product)
+        graph.remove(node, safe=True)
+    used = {value for node in graph for value in node.inputs}
+    for name, value in list(graph.initializers.items()):
+        if value not in used and value not in graph.outputs:
+            del graph.initializers[name]
+
+
+def _weights(node: ir.Node) -> NDArray[np.float32] | None:
+    """Give the constant weights `[in, out]` of a product, None where there are none."""
+    if node.op_type not in ("MatMul", "Gemm") or node.inputs[1] is None or not node.inputs[1].is_initializer():
+        return None
+    tensor = node.inputs[1].const_value
+    if tensor is None or tensor.dtype != ir.DataType.FLOAT or tensor.shape.rank() != 2:
+        return None
+    array: NDArray[np.float32] = tensor.numpy()
+    transposed = node.op_type == "Gemm" and node.attributes.get_int("transB", 0)
+    return array.T if transposed else array
+
+
+def _quantize_rows(graph: ir.Graph, node: ir.Node, rows: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """Give the activations as bytes around 128, and the scale of each row."""
+    axis = _constant(graph, "last_axis", np.array([-1], np.int64))
+    peak = _before(graph, node, "ReduceMax", [_before(graph, node, "Abs", [rows]), axis], {"keepdims": 1})
+    scale = _before(graph, node, "Mul", [peak, _constant(graph, "row_step", np.float32(1 / ROW_LEVELS))])
+    scale = _before(graph, node, "Max", [scale, _constant(graph, "min_scale", np.float32(_MIN_SCALE))])
+    steps = _before(graph, node, "Round", [_before(graph, node, "Div", [rows, scale])])
+    steps = _before(graph, node, "Add", [steps, _constant(graph, "row_zero", np.float32(ROW_ZERO))])
+    return _before(graph, node, "Cast", [steps], {"to": ir.DataType.UINT8}), scale
+
+
+def _int8_product(
+    graph: ir.Graph, node: ir.Node, rows: tuple[ir.Value, ir.Value], weights: NDArray[np.float32]
+) -> ir.Value:
+    name = str(node.inputs[1].name) if node.inputs[1] is not None else ""
+    scale = np.maximum(np.abs(weights).max(axis=0) / WEIGHT_LEVELS, _MIN_SCALE).astype(np.float32)
+    if f"{name}_int8" not in graph.initializers:
+        _initializer(graph, f"{name}_int8", np.round(weights / scale).astype(np.int8))
+        _initializer(graph, f"{name}_scale", scale)
+    stored, column = graph.initializers[f"{name}_int8"], graph.initializers[f"{name}_scale"]
+    zero = _constant(graph, "row_zero_byte", np.array(ROW_ZERO, np.uint8))
+    sums = _before(graph, node, "MatMulInteger", [rows[0], stored, zero])
+    values = _before(graph, node, "Cast", [sums], {"to": ir.DataType.FLOAT})
+    return _before(graph, node, "Mul", [_before(graph, node, "Mul", [values, rows[1]]), column])
+
+
+def _before(
+    graph: ir.Graph,
+    node: ir.Node,
+    operation: str,
+    inputs: list[ir.Value],
+    attributes: Mapping[str, int] | None = None,
+) -> ir.Value:
+    """Insert an operation before a node and give its output."""
+    new = ir.node(operation, inputs, attributes)
+    graph.insert_before(node, new)
+    return new.outputs[0]
+
+
+def _constant(graph: ir.Graph, name: str, value: np.generic | NDArray[np.generic]) -> ir.Value:
+    return graph.initializers[name] if name in graph.initializers else _initializer(graph, name, np.asarray(value))
+
+
+def _initializer(graph: ir.Graph, name: str, array: NDArray[np.generic]) -> ir.Value:
+    value = ir.val(name, const_value=ir.tensor(array, name=name))
+    graph.register_initializer(value)
+    return value
+
+
+def _replace(old: ir.Value, new: ir.Value) -> None:
+    """Use `new` wherever `old` was used; a graph's output keeps its name, type and shape."""
+    new.shape, new.dtype, name = old.shape, old.dtype, old.name
+    output = old.is_graph_output()
+    ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
+    if output:
+        old.name, new.name = f"{name}_replaced", name
