@@ -35,8 +35,8 @@ def simulate(
     from core.psg.simulate.night import NightOptions
     from core.psg.simulate.studies import SimulateTask
 
-    names = [f"night{seed + number:05d}" for number in range(count)]
     followed = _tracks(tracks)
+    names = [_name(seed, number, followed) for number in range(count)]
     task = SimulateTask(
         out,
         {name: seed + number for number, name in enumerate(names)},
@@ -53,6 +53,13 @@ def simulate(
                 ui.error(f"{row.study}: {row.message}", row.hint)
     _show(rows, out, json)
     finish(rows)
+
+
+def _name(seed: int, number: int, tracks: list[Path]) -> str:
+    """Name of a night: its seed, or the track it follows, so that the nights of one real subject share a beginning."""
+    if not tracks:
+        return f"night{seed + number:05d}"
+    return f"track{tracks[number % len(tracks)].stem}__{seed + number}"
 
 
 def _tracks(path: Path | None) -> list[Path]:

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# The commands that made core/models/nano. Run from the project's root:
+#
+#   training/recipes/nano.sh WORK_FOLDER [FOLDER_OF_TRACKS]
+#
+# FOLDER_OF_TRACKS holds band-power tracks of real nights (Sleep-EDF Expanded, .npz); without it every
+# night is generated. MINUTES, NIGHTS, TRACKED and JOBS scale the recipe down or up.
+set -euo pipefail
+work=$1
+tracks=${2:-}
+minutes=${MINUTES:-60} nights=${NIGHTS:-60} tracked=${TRACKED:-60} jobs=${JOBS:-2} seed=${SEED:-1}
+
+sleepcli simulate --out "$work/nights" --count "$nights" --seed 10000 --jobs "$jobs"
+sleepcli prepare "$work/nights" --out "$work/prepared" --jobs "$jobs"
+if [ -n "$tracks" ]; then
+    sleepcli simulate --out "$work/tracked" --count "$tracked" --seed 20000 --tracks "$tracks" --jobs "$jobs"
+    sleepcli prepare "$work/tracked" --out "$work/prepared" --jobs "$jobs"
+fi
+sleepcli train "$work/prepared" --preset nano --subject-separator __ --seed "$seed" --max-minutes "$minutes" --out "$work/run"
+sleepcli export "$work/run" --name nano --out "$work/nano"
