@@ -118,5 +118,5 @@ def test_an_array_of_another_shape_is_refused(tmp_path: Path, shape: tuple[int, 
 
 def test_a_pickled_array_is_not_loaded(tmp_path: Path) -> None:
     np.save(tmp_path / "evil.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(StudyError, match="not a readable .npy"):
+    with pytest.raises(StudyError, match=r"not a readable \.npy"):
         open_study(tmp_path / "evil.npy")
