@@ -33,7 +33,8 @@ class Channel:
     -----
     Lower corners are the AASM Manual's recommended ones (EEG and EOG 0.3 to 35 Hz, EMG 10 to 100 Hz, ECG 0.3 to
     70 Hz, effort and thermal flow 0.1 to 15 Hz; nasal pressure from direct current or 0.03 Hz, for which 0.05 Hz keeps
-    the plateau of a flow-limited breath and loses the drift). Upper corners above the model's 32 Hz are set by resampling.
+    the plateau of a flow-limited breath and loses the drift). Upper corners above the model's 32 Hz are set by
+    resampling.
     """
 
     name: str

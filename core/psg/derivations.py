@@ -35,8 +35,8 @@ class Candidate:
     rank: int = 0
 
 
-# Lowest sampling rate (Hz) at which a signal is still what its label says: twice the upper edge of what is measured on it
-# (EEG to beta 20 Hz, EMG from 10 Hz up, QRS to 25 Hz, breathing to 0.5 Hz); below it is a trend or an envelope.
+# Lowest sampling rate (Hz) at which a signal is still what its label says: twice the upper edge of what is measured
+# on it (EEG to beta 20 Hz, EMG from 10 Hz up, QRS to 25 Hz, breathing to 0.5 Hz); below it is a trend or an envelope.
 MINIMUM_RATE = {
     "eeg": 40.0,
     "eog": 20.0,
@@ -56,12 +56,18 @@ _NAMES = {
     "airflow": "airflow",
 }
 _NO_VOLTAGE = frozenset(
-    "% BPM 1/MIN /MIN DEG DEGC C °C ° LPM L/MIN L/S ML CMH2O HPA MMHG MBAR KPA HZ S SEC MS LUX G DB EVENT MIN".split()
+    (
+        *("%", "BPM", "1/MIN", "/MIN", "MIN", "DEG", "DEGC", "C", "°C", "°", "LPM", "L/MIN", "L/S", "ML", "CMH2O"),
+        *("HPA", "MMHG", "MBAR", "KPA", "HZ", "S", "SEC", "MS", "LUX", "G", "DB", "EVENT"),
+    )
 )
 _CONTRALATERAL = {"C3": "M2", "C4": "M1"}
 _IPSILATERAL = {"C3": "M1", "C4": "M2"}
 # Other scalp positions by nearness to the vertex, where sleep EEG looks most like the central one.
-_SUBSTITUTES = "CZ C1 C2 C5 C6 FCZ FC1 FC2 FC3 FC4 CPZ CP1 CP2 CP3 CP4 FZ F3 F4 F1 F2 PZ P3 P4 P1 P2 AFZ AF3 AF4 FPZ FP1 FP2".split()
+_SUBSTITUTES = (
+    *("CZ", "C1", "C2", "C5", "C6", "FCZ", "FC1", "FC2", "FC3", "FC4", "CPZ", "CP1", "CP2", "CP3", "CP4"),
+    *("FZ", "F3", "F4", "F1", "F2", "PZ", "P3", "P4", "P1", "P2", "AFZ", "AF3", "AF4", "FPZ", "FP1", "FP2"),
+)
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,7 @@ def _missing(name: str, kind: str, slow: list[_Signal]) -> Candidate:
     if too_slow:
         index = too_slow[0].signals[0]
         signal = next(s for s in slow if s.info.index == index).info
-        reason = f"'{signal.label.strip()}' is sampled at {signal.rate:g} Hz, too slowly for {_NAMES.get(kind, 'this channel')}"
+        reason = f"'{signal.label.strip()}' is sampled at {signal.rate:g} Hz, too slowly for {_NAMES[kind]}"
     else:
         reason = "no signal with a label of this kind"
     return Candidate((), "", "missing", reason)
@@ -308,6 +314,11 @@ def _paired(role: str, read: list[_Signal]) -> Iterator[Candidate]:
                     )
 
 
+_PLAIN_REASON = {
+    "position": "by its label; codes 0 right, 1 left, 2 supine, 3 prone, 4 upright unless a montage says otherwise"
+}
+
+
 def _plain(role: str, read: list[_Signal]) -> Iterator[Candidate]:
     for signal in _with_role(read, role):
         if role in ("airflow", "thorax", "abdomen") and signal.info.rate < 4:
@@ -315,7 +326,7 @@ def _plain(role: str, read: list[_Signal]) -> Iterator[Candidate]:
             yield _alone(signal, 20 + signal.reading.rank, "substitute", reason)
         else:
             state = "substitute" if role == "airflow" and signal.reading.rank >= 4 else "ok"
-            yield _alone(signal, signal.reading.rank, state, "by its label")
+            yield _alone(signal, signal.reading.rank, state, _PLAIN_REASON.get(role, "by its label"))
 
 
 _CANDIDATES = {

@@ -81,7 +81,7 @@ def to_rate(samples: NDArray[np.float32], rate: float, new_rate: int, n_samples:
 
 @cache
 def _sections(low: float | None, high: float | None, rate: int) -> NDArray[np.float64] | None:
-    """Design a Butterworth filter of second order a side; forward and backward make it of fourth order, without phase."""
+    """Design a Butterworth filter of second order a side; there and back it is of fourth order, without phase."""
     nyquist = rate / 2
     if high is not None and high >= nyquist:
         high = None
@@ -142,7 +142,8 @@ def _steps(samples: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
     """Find jumps that last: a new offset, not a wave.
 
     A jump is more than 60 times the usual difference of neighbours, and the level of the second before and after
-    differs by more than 60 times the usual movement about it. QRS complexes, blinks and electrode pops return and are no steps.
+    differs by more than five times the movement about it. QRS complexes, blinks and electrode pops return and are no
+    steps.
     """
     difference = np.abs(np.diff(samples))
     if not difference.size:

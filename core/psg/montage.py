@@ -63,7 +63,7 @@ class Montage:
             picked = [_find(label, signals, target) for label in labels]
             if len({(signal.rate, signal.n_samples, signal.unit.strip()) for signal in picked}) > 1:
                 raise UsageError(
-                    f"The montage subtracts '{labels[1]}' from '{labels[0]}' for {target}, but their rates or units differ.",
+                    f"The montage subtracts '{labels[1]}' from '{labels[0]}' for {target}, whose rate or unit differs.",
                     "Name a reference of the same rate and unit.",
                 )
             derivation = "-".join(label.strip() for label in labels)

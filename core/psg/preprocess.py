@@ -35,8 +35,8 @@ class Trace:
     channel
         Name of the channel.
     samples
-        1-D float32 from the recording's start, in the channel's canonical unit: EEG, EOG, EMG µV; ECG mV; SPO2 %; POS the
-        model's code; effort and airflow as declared. NaN in gaps and where there is no value.
+        1-D float32 from the recording's start, in the channel's canonical unit: EEG, EOG, EMG µV; ECG mV; SPO2 %; POS
+        the model's code; effort and airflow as declared. NaN in gaps and where there is no value.
     rate
         Native sampling rate in Hz.
     repairs
@@ -111,8 +111,8 @@ def prepare(recording: "Recording", channel_map: ChannelMap, traces: Mapping[str
     n_epochs = int((recording.duration + 1e-3) // EPOCH_SECONDS)
     if n_epochs == 0:
         raise StudyError(
-            f"{recording.study}: the recording lasts {recording.duration:.1f} s, less than one epoch of {EPOCH_SECONDS} s.",
-            "Give a longer recording.",
+            f"{recording.study}: the recording lasts {recording.duration:.1f} s, less than one epoch.",
+            f"An epoch has {EPOCH_SECONDS} s; give a longer recording.",
         )
     if not traces:
         labels = ", ".join(f"'{label.strip()}'" for label in channel_map.unused[:12]) or "no signals"
@@ -191,7 +191,7 @@ def _saturation(trace: Trace, states: NDArray[np.uint8], n_epochs: int) -> NDArr
     held = hold(trace.samples, trace.rate, MODEL_RATE, n_epochs * EPOCH_SAMPLES).reshape(n_epochs, EPOCH_SAMPLES)
     stored = (held - np.float32(SPO2_OFFSET)) / np.float32(SPO2_SCALE)
     stored[np.isin(states, UNSEEN)] = 0.0
-    return np.nan_to_num(stored, nan=0.0)
+    return np.asarray(np.nan_to_num(stored, nan=0.0), dtype=np.float32)
 
 
 def _wave(
@@ -241,8 +241,8 @@ def standard(epochs: NDArray[np.float32], gap: NDArray[np.bool_], states: NDArra
     -------
     tuple of float
         Mean and standard deviation over the whole samples of usable epochs, those left out that move more than five
-        times the usual epoch (sleep stages differ less), with their neighbours; over all recorded samples where no epoch is usable. The scale is 0
-        where nothing moves.
+        times the usual epoch (sleep stages differ less), with their neighbours; over all recorded samples where no
+        epoch is usable. The scale is 0 where nothing moves.
     """
     whole = ~gap.any(axis=1)
     chosen = np.isin(states, (State.OK, State.MAINS, State.CLIPPED)) & whole
@@ -320,7 +320,7 @@ def prepared_from_array(array: NDArray[Any], study: str) -> PreparedStudy:
             f"Give epochs of 30 s at {MODEL_RATE} Hz with the channels {', '.join(MODEL_CHANNELS)}.",
         )
     signals = np.ascontiguousarray(array, dtype=np.float32)
-    digest = hashlib.sha256(signals).hexdigest()
+    digest = hashlib.sha256(signals.data).hexdigest()
     repairs: tuple[str, ...] = ()
     if not np.isfinite(signals).all():
         signals, repairs = (

@@ -5,6 +5,8 @@ import io
 import json
 import os
 import shutil
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -25,6 +27,8 @@ FORMAT = 1
 EPOCH_SAMPLES = 1920
 _ARRAYS = ("signals.npy", "extras.npy", "tables.npz")
 _SHAPE_HINT = "Prepare the study again."
+# What json, numpy and zipfile raise on bytes that are not what was written.
+_DAMAGE = (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,8 @@ class PreparedStudy:
     source_hash
         SHA-256 of the source, hexadecimal.
     signals
-        ``[N, 10, 1920]`` float32 in the order of ``MODEL_CHANNELS``: z-scored per channel over the recording and clipped to ±6; POS
-        a code; a missing channel zeros, a missing POS −1.
+        ``[N, 10, 1920]`` float32 in the order of ``MODEL_CHANNELS``: z-scored per channel over the recording and
+        clipped to ±6; POS a code; a missing channel zeros, a missing POS −1.
     extras
         Channels beyond the ten, ``[N, 1920]`` float32 each; ``SPO2`` is (per cent − 90) / 10, zeros when missing.
     offset, scale
@@ -131,8 +135,8 @@ class PreparedStudy:
         Returns
         -------
         array
-            ``[n, C]`` float32: 0 where a channel is missing, flat, in a gap or disconnected, else 1. Clipping, mains and
-            movement artefacts are seen: they are facts of the night, and a model learns from them.
+            ``[n, C]`` float32: 0 where a channel is missing, flat, in a gap or disconnected, else 1. Clipping, mains
+            and movement artefacts are seen: they are facts of the night, and a model learns from them.
 
         Raises
         ------
@@ -247,9 +251,7 @@ def open_store(folder: Path, verify: bool = False) -> PreparedStudy:
         with np.load(io.BytesIO((folder / "tables.npz").read_bytes()), allow_pickle=False) as archive:
             tables = {name: archive[name] for name in archive.files}
         return _study(facts, signals, extras, tables)
-    except StudyError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever a damaged file provokes, the sentence is the same
+    except _DAMAGE as error:
         raise StudyError(f"The prepared study {folder} is damaged ({type(error).__name__}).", _SHAPE_HINT) from error
 
 

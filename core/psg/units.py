@@ -19,9 +19,9 @@ _WORDS = {
     "NANOVOLT": "NV",
 }
 
-# Robust amplitude (half the 16-84 percentile range inside 30 s) in µV: the least and the greatest that a recording can have at
-# a tenth to ten times the usual gain, and the usual one. EEG and EOG: background of 5-50 µV. EMG: atonia near 0.5 µV, waking
-# tone 5-20 µV. ECG: baseline between complexes of 1 mV.
+# Robust amplitude (half the 16-84 percentile range inside 30 s) in µV: the least and the greatest that a recording
+# can have at a tenth to ten times the usual gain, and the usual one. EEG and EOG: background of 5-50 µV. EMG: atonia
+# near 0.5 µV, waking tone 5-20 µV. ECG: baseline between complexes of 1 mV.
 _PLAUSIBLE = {"eeg": (0.1, 2e3, 15.0), "eog": (0.1, 4e3, 20.0), "emg": (0.01, 4e3, 4.0), "ecg": (1.0, 2e4, 80.0)}
 
 
@@ -56,8 +56,8 @@ def amplitude(samples: NDArray[np.float32], rate: float) -> float:
     Returns
     -------
     float
-        Median over up to 48 windows of 10 s of half the range between the 16th and 84th percentile (the standard deviation for a
-        Gaussian), flat windows left out; 0 where nothing moves.
+        Median over up to 48 windows of 10 s of half the range between the 16th and 84th percentile (the standard
+        deviation for a Gaussian), flat windows left out; 0 where nothing moves.
     """
     width = max(8, round(10 * rate))
     count = samples.size // width
@@ -150,7 +150,8 @@ def positions(samples: NDArray[np.float32], codes: Mapping[int, int] | None) -> 
     Returns
     -------
     tuple of array and str
-        0 right, 1 left, 2 supine, 3 prone, 4 upright, −1 unknown; and a remark where a table was assumed.
+        0 right, 1 left, 2 supine, 3 prone, 4 upright, −1 unknown; and a remark where the values were no
+        such codes.
     """
     finite = samples[np.isfinite(samples)]
     out = np.full(samples.shape, -1.0, dtype=np.float32)
@@ -165,7 +166,7 @@ def positions(samples: NDArray[np.float32], codes: Mapping[int, int] | None) -> 
     if float(finite.min()) >= -1.25 and float(finite.max()) <= 4.25:
         known = whole & (rounded >= 0)
         out[known] = rounded[known]
-        return out, "codes taken as 0 right, 1 left, 2 supine, 3 prone, 4 upright"
+        return out, ""
     if float(np.abs(finite).max()) <= 361.0 and np.unique(np.round(finite)).size > 8:
         return _angles(samples), "taken as an angle: 0 supine, positive to the left"
     return out, "codes of an unknown recorder; a montage's [position] table can name them"

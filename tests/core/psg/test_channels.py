@@ -48,7 +48,8 @@ LABS = (
     ),
     lab(
         "Rechtschaffen and Kales",
-        "C3-A2;C4-A1;LOC-A2;ROC-A1;CHIN EMG;EKG;AIRFLOW;THORACIC EFFORT;ABDOMINAL EFFORT;SAO2;BODY POSITION;LEG/L;SNORE",
+        "C3-A2;C4-A1;LOC-A2;ROC-A1;CHIN EMG;EKG;AIRFLOW;THORACIC EFFORT;ABDOMINAL EFFORT;SAO2;BODY POSITION;"
+        "LEG/L;SNORE",
         "EEG_C3=C3-A2;EEG_C4=C4-A1;EOG_L=LOC-A2;EOG_R=ROC-A1;EMG_CHIN=CHIN EMG;ECG=EKG;AF=AIRFLOW;THX=THORACIC EFFORT;"
         "ABD=ABDOMINAL EFFORT;SPO2=SAO2;POS=BODY POSITION",
     ),
@@ -82,7 +83,8 @@ LABS = (
     ),
     lab(
         "MESA",
-        "EKG;EOG-L;EOG-R;EMG;EEG1;EEG2;EEG3;Pres;Flow;Snore;Thor;Abdo;Leg;Therm;Pos;EKG_Off;EOG-L_Off;EOG-R_Off;EMG_Off;"
+        "EKG;EOG-L;EOG-R;EMG;EEG1;EEG2;EEG3;Pres;Flow;Snore;Thor;Abdo;Leg;Therm;Pos;EKG_Off;EOG-L_Off;EOG-R_Off;"
+        "EMG_Off;"
         "EEG1_Off;EEG2_Off;EEG3_Off;Pleth;OxStatus;SpO2;HR;DHR",
         "ECG=EKG;EOG_L=EOG-L;EOG_R=EOG-R;EMG_CHIN=EMG;EEG_C4=EEG3;AF=Pres;THX=Thor;ABD=Abdo;POS=Pos;SPO2=SpO2",
     ),
@@ -95,14 +97,16 @@ LABS = (
     ),
     lab(
         "CFS",
-        "LOC;ROC;C3;C4;M1;M2;EMG1;EMG2;EMG3;ECG1;ECG2;R-Leg;L-Leg;AIRFLOW;THOR EFFORT;ABDO EFFORT;SNORE;SUM;PositionSen;"
+        "LOC;ROC;C3;C4;M1;M2;EMG1;EMG2;EMG3;ECG1;ECG2;R-Leg;L-Leg;AIRFLOW;THOR EFFORT;ABDO EFFORT;SNORE;SUM;"
+        "PositionSen;"
         "OX STATUS;PULSE;SpO2;NASAL PRES;PlethWV;Light;HRate",
         "EEG_C3=C3~M2;EEG_C4=C4~M1;EOG_L=LOC~M2;EOG_R=ROC~M2;EMG_CHIN=EMG1~EMG2;ECG=ECG1~ECG2;AF=NASAL PRES;"
         "THX=THOR EFFORT;ABD=ABDO EFFORT;POS=PositionSen;SPO2=SpO2",
     ),
     lab(
         "CHAT",
-        "E1;E2;F3;F4;C3;C4;O1;O2;M1;M2;Cchin;Lchin;Rchin;ECG1;ECG2;ECG3;Lleg1;Rleg1;Airflow;Cannulaflow;Chest;ABD;Snore;"
+        "E1;E2;F3;F4;C3;C4;O1;O2;M1;M2;Cchin;Lchin;Rchin;ECG1;ECG2;ECG3;Lleg1;Rleg1;Airflow;Cannulaflow;Chest;"
+        "ABD;Snore;"
         "Position;SAO2;Pulse;EtCO2;CapnoTrend;PTAF",
         "EEG_C3=C3~M2;EEG_C4=C4~M1;EOG_L=E1~M2;EOG_R=E2~M2;EMG_CHIN=Lchin~Rchin;ECG=ECG1~ECG2;AF=Cannulaflow;THX=Chest;"
         "ABD=ABD;POS=Position;SPO2=SAO2",
@@ -110,11 +114,13 @@ LABS = (
     lab(
         "Wisconsin Sleep Cohort",
         "C3_M2;O1_M2;E1;E2;chin;ECG;thorax;abdomen;nas_pres;flow;snore;position;spo2;lat",
-        "EEG_C3=C3_M2;EOG_L=E1;EOG_R=E2;EMG_CHIN=chin;ECG=ECG;THX=thorax;ABD=abdomen;AF=nas_pres;POS=position;SPO2=spo2",
+        "EEG_C3=C3_M2;EOG_L=E1;EOG_R=E2;EMG_CHIN=chin;ECG=ECG;THX=thorax;ABD=abdomen;AF=nas_pres;POS=position;"
+        "SPO2=spo2",
     ),
     lab(
         "CAP, Parma",
-        "ROC-LOC;F4-C4;C4-P4;P4-O2;C4-A1;EMG1-EMG2;ECG1-ECG2;TERMISTORE;TORACE;ADDOME;Dx1-DX2;SX1-SX2;Posizione;HR;SpO2;"
+        "ROC-LOC;F4-C4;C4-P4;P4-O2;C4-A1;EMG1-EMG2;ECG1-ECG2;TERMISTORE;TORACE;ADDOME;Dx1-DX2;SX1-SX2;Posizione;"
+        "HR;SpO2;"
         "PLETH;STAT;MIC",
         "EEG_C4=C4-A1;EOG_L=ROC-LOC;EMG_CHIN=EMG1-EMG2;ECG=ECG1-ECG2;AF=TERMISTORE;THX=TORACE;ABD=ADDOME;POS=Posizione;"
         "SPO2=SpO2",
@@ -123,15 +129,18 @@ LABS = (
     lab(
         "CAP, second recorder",
         "EOG sin;EOG dx;F3-C3;C3-P3;P3-O1;CHIN1-CHIN2;EKG;Flusso;Torace;Addome;SpO2;Pulse",
-        "EEG_C3=C3-P3;EOG_L=EOG sin;EOG_R=EOG dx;EMG_CHIN=CHIN1-CHIN2;ECG=EKG;AF=Flusso;THX=Torace;ABD=Addome;SPO2=SpO2",
+        "EEG_C3=C3-P3;EOG_L=EOG sin;EOG_R=EOG dx;EMG_CHIN=CHIN1-CHIN2;ECG=EKG;AF=Flusso;THX=Torace;ABD=Addome;"
+        "SPO2=SpO2",
         "EEG_C3",
     ),
     lab(
         "MASS",
-        "EEG C3-CLE;EEG C4-CLE;EEG A2-CLE;EEG O1-CLE;EOG Left Horiz;EOG Right Horiz;EOG Upper Vertic;EMG Chin1;EMG Chin2;"
+        "EEG C3-CLE;EEG C4-CLE;EEG A2-CLE;EEG O1-CLE;EOG Left Horiz;EOG Right Horiz;EOG Upper Vertic;EMG Chin1;"
+        "EMG Chin2;"
         "EMG Chin3;EMG Ant Tibial L;ECG ECGI;Resp Belt Abdo;Resp Belt Thor;Resp Cannula;SaO2 SaO2",
         "EEG_C3=EEG C3-CLE~EEG A2-CLE;EEG_C4=EEG C4-CLE~EEG A2-CLE;EOG_L=EOG Left Horiz;EOG_R=EOG Right Horiz;"
-        "EMG_CHIN=EMG Chin1~EMG Chin2;ECG=ECG ECGI;ABD=Resp Belt Abdo;THX=Resp Belt Thor;AF=Resp Cannula;SPO2=SaO2 SaO2",
+        "EMG_CHIN=EMG Chin1~EMG Chin2;ECG=ECG ECGI;ABD=Resp Belt Abdo;THX=Resp Belt Thor;AF=Resp Cannula;"
+        "SPO2=SaO2 SaO2",
     ),
     lab(
         "ISRUC",
@@ -146,14 +155,16 @@ LABS = (
     lab(
         "DREAMS",
         "ECG1-ECG2;EMG1-EMG2;EOG1-A2;EOG2-A2;FP1-A2;CZ-A1;O1-A2;VTH;VAB;NAF2P-A1;NAF1;PHONO;PR;SAO2;PULS;POS;TIBG",
-        "ECG=ECG1-ECG2;EMG_CHIN=EMG1-EMG2;EOG_L=EOG1-A2;EOG_R=EOG2-A2;EEG_C3=CZ-A1;THX=VTH;ABD=VAB;AF=NAF2P-A1;SPO2=SAO2;"
+        "ECG=ECG1-ECG2;EMG_CHIN=EMG1-EMG2;EOG_L=EOG1-A2;EOG_R=EOG2-A2;EEG_C3=CZ-A1;THX=VTH;ABD=VAB;AF=NAF2P-A1;"
+        "SPO2=SAO2;"
         "POS=POS",
         "EEG_C3",
     ),
     lab(
         "UCDDB",
         "Lefteye;RightEye;EMG;C3A2;C4A1;ECG;SpO2;Sound;Flow;Sum;ribcage;abdo;BodyPos;Pulse",
-        "EOG_L=Lefteye;EOG_R=RightEye;EMG_CHIN=EMG;EEG_C3=C3A2;EEG_C4=C4A1;ECG=ECG;SPO2=SpO2;AF=Flow;THX=ribcage;ABD=abdo;"
+        "EOG_L=Lefteye;EOG_R=RightEye;EMG_CHIN=EMG;EEG_C3=C3A2;EEG_C4=C4A1;ECG=ECG;SPO2=SpO2;AF=Flow;"
+        "THX=ribcage;ABD=abdo;"
         "POS=BodyPos",
     ),
     lab("slpdb 01", "ECG;BP;EEG (C4-A1);Resp (nasal)", "ECG=ECG;EEG_C4=EEG (C4-A1);AF=Resp (nasal)"),
@@ -166,46 +177,55 @@ LABS = (
     lab("slpdb 32", "ECG;BP;EEG (O2-A1);Resp (chest)", "ECG=ECG;EEG_C4=EEG (O2-A1);THX=Resp (chest)", "EEG_C4"),
     lab(
         "Compumedics",
-        "C3-M2;C4-M1;E1-M2;E2-M2;EMG;ECG;Nasal Pressure;Therm;THOR;ABDO;SpO2;POSITION;LEG/L;LEG/R;SOUND;PULSE;DHR;CPAP Press",
+        "C3-M2;C4-M1;E1-M2;E2-M2;EMG;ECG;Nasal Pressure;Therm;THOR;ABDO;SpO2;POSITION;LEG/L;LEG/R;SOUND;PULSE;"
+        "DHR;CPAP Press",
         "EEG_C3=C3-M2;EEG_C4=C4-M1;EOG_L=E1-M2;EOG_R=E2-M2;EMG_CHIN=EMG;ECG=ECG;AF=Nasal Pressure;THX=THOR;ABD=ABDO;"
         "SPO2=SpO2;POS=POSITION",
     ),
     lab(
         "Embla",
-        "C3-A2;C4-A1;E1-A2;E2-A2;Chin EMG;ECG;Nasal Pressure;Thermistor;RIP.Thrx;Thorax;Abdomen;XSum;XFlow;SpO2;SpO2 B-B;"
+        "C3-A2;C4-A1;E1-A2;E2-A2;Chin EMG;ECG;Nasal Pressure;Thermistor;RIP.Thrx;Thorax;Abdomen;XSum;XFlow;SpO2;"
+        "SpO2 B-B;"
         "Pulse;Position;Activity;Snore;Left Leg",
         "EEG_C3=C3-A2;EEG_C4=C4-A1;EOG_L=E1-A2;EOG_R=E2-A2;EMG_CHIN=Chin EMG;ECG=ECG;AF=Nasal Pressure;THX=Thorax;"
         "ABD=Abdomen;SPO2=SpO2;POS=Position",
     ),
     lab(
         "Natus SleepWorks",
-        "C3-REF;C4-REF;M1-REF;M2-REF;E1-REF;E2-REF;CHIN1-REF;CHIN2-REF;EKG1-REF;EKG2-REF;L-LEG1-REF;PTAF;Airflow;Chest;Abd;"
+        "C3-REF;C4-REF;M1-REF;M2-REF;E1-REF;E2-REF;CHIN1-REF;CHIN2-REF;EKG1-REF;EKG2-REF;L-LEG1-REF;PTAF;"
+        "Airflow;Chest;Abd;"
         "OSAT;PR;Pos;Snore",
-        "EEG_C3=C3-REF~M2-REF;EEG_C4=C4-REF~M1-REF;EOG_L=E1-REF~M2-REF;EOG_R=E2-REF~M2-REF;EMG_CHIN=CHIN1-REF~CHIN2-REF;"
+        "EEG_C3=C3-REF~M2-REF;EEG_C4=C4-REF~M1-REF;EOG_L=E1-REF~M2-REF;EOG_R=E2-REF~M2-REF;"
+        "EMG_CHIN=CHIN1-REF~CHIN2-REF;"
         "ECG=EKG1-REF~EKG2-REF;AF=PTAF;THX=Chest;ABD=Abd;SPO2=OSAT;POS=Pos",
     ),
     lab(
         "Natus, everything called EEG",
         "EEG C3-Ref;EEG C4-Ref;EEG A1-Ref;EEG A2-Ref;EEG LOC-Ref;EEG ROC-Ref;EEG EKG1-Ref;EEG CHIN1-Ref;EEG CHIN2-Ref",
-        "EEG_C3=EEG C3-Ref~EEG A2-Ref;EEG_C4=EEG C4-Ref~EEG A1-Ref;EOG_L=EEG LOC-Ref~EEG A2-Ref;EOG_R=EEG ROC-Ref~EEG A2-Ref;"
+        "EEG_C3=EEG C3-Ref~EEG A2-Ref;EEG_C4=EEG C4-Ref~EEG A1-Ref;EOG_L=EEG LOC-Ref~EEG A2-Ref;"
+        "EOG_R=EEG ROC-Ref~EEG A2-Ref;"
         "ECG=EEG EKG1-Ref;EMG_CHIN=EEG CHIN1-Ref~EEG CHIN2-Ref",
     ),
     lab(
         "Philips Alice",
-        "EEG C3-A2;EEG C4-A1;EOG LOC-A2;EOG ROC-A2;EMG Chin;ECG I;Flow Patient;Effort THO;Effort ABD;SpO2;Body;Snore;RR;"
+        "EEG C3-A2;EEG C4-A1;EOG LOC-A2;EOG ROC-A2;EMG Chin;ECG I;Flow Patient;Effort THO;Effort ABD;SpO2;Body;"
+        "Snore;RR;"
         "HR;Leg 1;Leg 2;Pressure Patient;PPG",
-        "EEG_C3=EEG C3-A2;EEG_C4=EEG C4-A1;EOG_L=EOG LOC-A2;EOG_R=EOG ROC-A2;EMG_CHIN=EMG Chin;ECG=ECG I;AF=Flow Patient;"
+        "EEG_C3=EEG C3-A2;EEG_C4=EEG C4-A1;EOG_L=EOG LOC-A2;EOG_R=EOG ROC-A2;EMG_CHIN=EMG Chin;ECG=ECG I;"
+        "AF=Flow Patient;"
         "THX=Effort THO;ABD=Effort ABD;SPO2=SpO2;POS=Body",
     ),
     lab(
         "Nihon Kohden",
         "POL C3;POL C4;POL A1;POL A2;POL LOC;POL ROC;POL CHIN;POL ECG;POL AIRFLOW;POL CHEST;POL ABD;POL SpO2;POL LEG-L",
-        "EEG_C3=POL C3~POL A2;EEG_C4=POL C4~POL A1;EOG_L=POL LOC~POL A2;EOG_R=POL ROC~POL A2;EMG_CHIN=POL CHIN;ECG=POL ECG;"
+        "EEG_C3=POL C3~POL A2;EEG_C4=POL C4~POL A1;EOG_L=POL LOC~POL A2;EOG_R=POL ROC~POL A2;EMG_CHIN=POL CHIN;"
+        "ECG=POL ECG;"
         "AF=POL AIRFLOW;THX=POL CHEST;ABD=POL ABD;SPO2=POL SpO2",
     ),
     lab(
         "SOMNOmedics",
-        "C3:A2;C4:A1;EOGl:A2;EOGr:A1;EMG1;EKG II;Druck Flow;Thorax;Abdomen;SPO2;Puls;Lage;PLMl;PLMr;Licht;Schnarch;Aktivitaet",
+        "C3:A2;C4:A1;EOGl:A2;EOGr:A1;EMG1;EKG II;Druck Flow;Thorax;Abdomen;SPO2;Puls;Lage;PLMl;PLMr;Licht;"
+        "Schnarch;Aktivitaet",
         "EEG_C3=C3:A2;EEG_C4=C4:A1;EOG_L=EOGl:A2;EOG_R=EOGr:A1;EMG_CHIN=EMG1;ECG=EKG II;AF=Druck Flow;THX=Thorax;"
         "ABD=Abdomen;SPO2=SPO2;POS=Lage",
     ),
@@ -213,7 +233,8 @@ LABS = (
         "Nox",
         "C3-M2;C4-M1;E1-M2;E2-M2;Chin;ECG;Nasal Pressure;Thorax;Abdomen;RIP Sum;RIP Flow;SpO2;SpO2 B-B;Pulse;Pleth;"
         "Position;Audio Volume;Elevation;Heart Rate",
-        "EEG_C3=C3-M2;EEG_C4=C4-M1;EOG_L=E1-M2;EOG_R=E2-M2;EMG_CHIN=Chin;ECG=ECG;AF=Nasal Pressure;THX=Thorax;ABD=Abdomen;"
+        "EEG_C3=C3-M2;EEG_C4=C4-M1;EOG_L=E1-M2;EOG_R=E2-M2;EMG_CHIN=Chin;ECG=ECG;AF=Nasal Pressure;THX=Thorax;"
+        "ABD=Abdomen;"
         "SPO2=SpO2;POS=Position",
     ),
     lab(

@@ -26,7 +26,8 @@ def test_a_montage_wins_over_the_labels(tmp_path: Path) -> None:
     montage = read_montage(
         written(
             tmp_path,
-            '[channels]\nEEG_C3 = { signal = "Ch 7", reference = "Ch 8" }\nECG = "ch 1"\nEEG_C4 = ""\n[units]\nECG = "mV"\n'
+            '[channels]\nEEG_C3 = { signal = "Ch 7", reference = "Ch 8" }\nECG = "ch 1"\nEEG_C4 = ""\n'
+            '[units]\nECG = "mV"\n'
             '[position]\ncodes = { 1 = "supine", 2 = "left", 7 = "unknown" }\n',
         )
     )
@@ -77,7 +78,7 @@ def test_a_montage_that_is_not_there_or_no_text(tmp_path: Path) -> None:
 
 def test_a_reference_that_does_not_fit_is_refused() -> None:
     pair = [SignalInfo(0, "C3", "uV", 256.0, 7680), SignalInfo(1, "M2", "uV", 128.0, 3840)]
-    with pytest.raises(UsageError, match="rates or units differ"):
+    with pytest.raises(UsageError, match="rate or unit differs"):
         resolve(pair, Montage({"EEG_C3": ("C3", "M2")}))
 
 

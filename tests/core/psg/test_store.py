@@ -26,10 +26,10 @@ def study() -> PreparedStudy:
         study="n1", start=datetime(2021, 2, 3, 23, 4, 5), source_hash="ab" * 32,
         signals=generator.standard_normal((N, 10, 1920)).astype(np.float32),
         extras={"SPO2": generator.standard_normal((N, 1920)).astype(np.float32)},
-        offset={"EEG_C3": 0.25}, scale={"EEG_C3": 21.5}, states=states, channel_map={"channels": [{"target": "ECG"}], "unused": ["µ"]},
-        repairs=("number of records set",), source_format="EDF+C", tables={"heart rate/mean": np.array([1.0, np.nan], np.float32)},
-        notes={"trends": [[0, "heart_rate"]]},
-        scoring=Scoring(("W", "N2", "?", "R"), (Event("arousal", 31.5, 4.0), Event("hypopnea", 60.0, 12.5, 0.75)), lights_off=10.0, source="x.xml"),
+        offset={"EEG_C3": 0.25}, scale={"EEG_C3": 21.5}, states=states, channel_map={"channels": [{"target": "ECG"}],
+        "unused": ["µ"]}, repairs=("number of records set",), source_format="EDF+C", tables={"heart rate/mean":
+        np.array([1.0, np.nan], np.float32)}, notes={"trends": [[0, "heart_rate"]]}, scoring=Scoring(("W", "N2", "?",
+        "R"), (Event("arousal", 31.5, 4.0), Event("hypopnea", 60.0, 12.5, 0.75)), lights_off=10.0, source="x.xml"),
     )  # fmt: skip
 
 
