@@ -7,7 +7,7 @@ from random import Random
 from core.language.facts import DOMAINS, EpochFacts
 from core.language.grammar import joined, sentence
 from core.language.phrases import EVENT_NAMES, STAGE_NAMES, STAGE_WORDINGS
-from core.language.thresholds import concepts
+from core.language.thresholds import concepts, searched_concepts
 from core.language.words import CONCEPT_WORDS, EVENT_WORDS, STAGE_FRAMES, STAGE_WORDS, plural
 from core.psg.scoring import EVENT_TYPES
 
@@ -32,9 +32,28 @@ EVENT_SYNONYMS: Mapping[str, tuple[str, ...]] = {
 }
 """What a clinician types for an event."""
 
+EVENT_CLASSES: Mapping[str, tuple[str, ...]] = {
+    "apnea": ("obstructive_apnea", "central_apnea", "mixed_apnea"),
+    "respiratory event": ("obstructive_apnea", "central_apnea", "mixed_apnea", "hypopnea"),
+}
+"""What is searched for without regard to its type, and the types that it means."""
+
+CLASS_SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    "apnea": ("apnea", "apnoea", "breathing pause", "any apnea"),
+    "respiratory event": ("respiratory event", "breathing event", "apnea or hypopnea", "sleep-disordered breathing"),
+}
+"""What a clinician types for a class of events."""
+
+STAGE_CLASSES: Mapping[str, tuple[str, ...]] = {
+    "NREM sleep": ("N1", "N2", "N3"),
+    "sleep": ("N1", "N2", "N3", "R"),
+    "light sleep": ("N1", "N2"),
+}
+"""What is searched for without regard to the exact stage, and the stages that it means."""
+
 CONCEPT_SYNONYMS: Mapping[str, tuple[str, ...]] = {
-    "strong_delta": ("delta above 75 %", "EEG dominated by delta"),
-    "delta_dominant": ("delta more than half of the EEG power", "high delta"),
+    "strong_delta": ("delta above 90 %", "almost nothing but delta"),
+    "delta_dominant": ("delta above 75 %", "high delta", "EEG dominated by delta"),
     "alpha_prominent": ("alpha rhythm", "strong alpha"),
     "spindles": ("sleep spindles", "spindles present"),
     "many_spindles": ("lots of spindles", "spindle-rich EEG"),
@@ -43,7 +62,7 @@ CONCEPT_SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "rapid_eye_movements": ("REMs in the EOG", "rapid eye movements"),
     "slow_eye_movements": ("SEMs", "rolling eyes"),
     "marked_bradycardia": ("heart rate below 40", "HR < 40 bpm"),
-    "bradycardia": ("heart rate between 40 and 50", "HR in the forties"),
+    "bradycardia": ("heart rate below 50", "HR < 50 bpm", "slow HR"),
     "tachycardia": ("heart rate above 100", "HR > 100 bpm"),
     "severe_hypoxaemia": ("SpO2 below 80 %", "sats under 80", "severe hypoxia"),
     "hypoxaemia": ("SpO2 below 90 %", "sats under 90", "hypoxia", "low O2"),
@@ -83,6 +102,7 @@ _EVERYDAY = frozenset(
 
 _SEARCHES = ("{}", "{}", "find {}", "show me {}", "epochs with {}", "look for {}", "where is there {}?", "any {}?")
 _STAGED = ("{finding} in {stage}", "{stage} with {finding}", "{finding} during {stage}", "{stage}, {finding}")
+_QUANTIFIERS = ("no", "much", "many", "few", "absent", "lots", "almost", "any", "low", "high", "very", "on", "lying")
 _ABSENCES = ("without {}", "but no {}")
 
 
@@ -136,7 +156,7 @@ def query_texts(facts: EpochFacts, seed: int) -> str:
     """
     rng = Random(f"{seed}/query")
     found = _findings(facts, rng)
-    stage = "" if facts.stage is None else rng.choice(STAGE_SYNONYMS[facts.stage])
+    stage = _stage(facts.stage, rng)
     count = min(len(found), rng.choice((1, 1, 1, 2)))
     chosen = found[:count]
     if stage and (not chosen or rng.random() < 0.2):
@@ -145,18 +165,33 @@ def query_texts(facts: EpochFacts, seed: int) -> str:
         text = rng.choice(_STAGED).format(finding=joined(chosen), stage=stage)
     else:
         text = joined(chosen)
-    absent = _absence(facts, rng) if text and rng.random() < 0.15 else ""
+    if not text:
+        return ""
+    absent = _absence(facts, rng) if rng.random() < 0.15 else ""
     text = f"{text} {absent}".strip()
     frame = rng.choice(_SEARCHES)
-    if frame.startswith("any "):
+    if frame.endswith("?"):
         text = text.removeprefix("a ").removeprefix("an ")
-    return frame.format(text) if text else ""
+        frame = "{}?" if text.split()[0] in _QUANTIFIERS else frame
+    return frame.format(text)
+
+
+def _stage(stage: str | None, rng: Random) -> str:
+    if stage is None:
+        return ""
+    wider = [name for name, stages in STAGE_CLASSES.items() if stage in stages]
+    return rng.choice(wider) if wider and rng.random() < 0.1 else rng.choice(STAGE_SYNONYMS[stage])
+
+
+def _event(kind: str, rng: Random) -> str:
+    wider = [name for name, kinds in EVENT_CLASSES.items() if kind in kinds]
+    return rng.choice(CLASS_SYNONYMS[rng.choice(wider)] if wider and rng.random() < 0.2 else EVENT_SYNONYMS[kind])
 
 
 def _findings(facts: EpochFacts, rng: Random) -> list[str]:
     """Phrases for what the epoch shows, the remarkable before the everyday, in random order otherwise."""
-    events = [rng.choice(EVENT_SYNONYMS[kind]) for kind in concepts(facts, "stage_event")]
-    held = [concept for domain in DOMAINS if domain != "stage_event" for concept in concepts(facts, domain)]
+    events = list(dict.fromkeys(_event(kind, rng) for kind in concepts(facts, "stage_event")))
+    held = [concept for domain in DOMAINS if domain != "stage_event" for concept in searched_concepts(facts, domain)]
     remarkable = events + [rng.choice(_concept_phrases(concept)) for concept in held if concept not in _EVERYDAY]
     everyday = [rng.choice(_concept_phrases(concept)) for concept in held if concept in _EVERYDAY]
     rng.shuffle(remarkable)

@@ -1,6 +1,7 @@
 """Captions back into facts: what a caption claims, whoever wrote it."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from core.language.grammar import read_sentence, sentences
@@ -15,7 +16,7 @@ from core.language.phrases import (
     STAGE_WORDINGS,
     UNRELIABLE,
 )
-from core.language.timeline import read_event, read_trends
+from core.language.timeline import find_events, read_event, read_trends
 from core.language.trends import Trend
 from core.language.words import read_words
 from core.psg.scoring import Event
@@ -80,6 +81,17 @@ def read_stage(text: str) -> str | None:
     return next(_STAGES[name.lower()] for name in found.groups() if name)
 
 
+def find_stage(text: str) -> str | None:
+    """The stage whose published wording stands anywhere in a text; None where none or several do."""
+    lowered = text.lower()
+    found = []
+    for name in sorted(_STAGES, key=len, reverse=True):
+        if re.search(rf"\b{re.escape(name)}(?!\w)", lowered):
+            lowered = lowered.replace(name, "")
+            found.append(_STAGES[name])
+    return found[0] if len(found) == 1 else None
+
+
 class _Reading:
     """Gathers what the sentences of one caption claim; the first claim of a kind holds."""
 
@@ -99,14 +111,21 @@ class _Reading:
 
     def take(self, text: str) -> None:
         """Understand one sentence, or note that it was not understood."""
-        taken = self._take_stage_event(text) if self.domain == "stage_event" else self._take_channel(text)
-        if taken:
+        whole = self.domain == "stage_event"
+        if self._take_stage_event(text) if whole else self._take_channel(text):
             return
         stage, words = read_words(text, self.domain)
-        self.words |= words
+        events = find_events(text) if whole else ()
+        if whole:
+            stage = stage or find_stage(text)
+        self.words |= words - {event.type for event in events}
         self.stage = self.stage or stage
-        if not words and stage is None:
+        self._add(events)
+        if not words and stage is None and not events:
             self.unparsed.append(text)
+
+    def _add(self, events: Iterable[Event]) -> None:
+        self.events += [event for event in events if event not in self.events]
 
     def _take_stage_event(self, text: str) -> bool:
         stage = read_stage(text)
@@ -122,7 +141,7 @@ class _Reading:
         if stage is not None:
             self.stage = self.stage or stage
         elif event is not None:
-            self.events.append(event)
+            self._add((event,))
         return stage is not None or event is not None
 
     def _take_channel(self, text: str) -> bool:

@@ -29,8 +29,8 @@ class Threshold:
 
 
 THRESHOLDS: tuple[Threshold, ...] = (
-    Threshold("strong_delta", "brain", "delta", 75.0, inf, f"{HERE}: relative power, per cent"),
-    Threshold("delta_dominant", "brain", "delta", 50.0, 75.0, f"{HERE}: more than half of the relative power"),
+    Threshold("strong_delta", "brain", "delta", 90.0, inf, f"{HERE}: relative power, per cent"),
+    Threshold("delta_dominant", "brain", "delta", 75.0, 90.0, f"{HERE}: three quarters of the relative power"),
     Threshold("theta_prominent", "brain", "theta", 20.0, inf, f"{HERE}: relative power, per cent"),
     Threshold("alpha_prominent", "brain", "alpha", 25.0, inf, f"{HERE}: relative power"),
     Threshold("sigma_prominent", "brain", "sigma", 10.0, inf, f"{HERE}: relative power, per cent"),
@@ -41,8 +41,8 @@ THRESHOLDS: tuple[Threshold, ...] = (
     Threshold("many_slow_waves", "brain", "slow_wave_count", 6.0, inf, f"{AASM}: N3, slow waves on 20 % of 30 s"),
     Threshold("few_slow_waves", "brain", "slow_wave_count", 1.0, 6.0, f"{AASM}: fewer than N3 asks for"),
     Threshold("no_slow_waves", "brain", "slow_wave_count", -inf, 1.0, f"{HERE}: none detected"),
-    Threshold("slow_eye_movements", "brain", "eye_slow", 60.0, inf, f"{HERE}: share of the EOG's power, per cent"),
-    Threshold("rapid_eye_movements", "brain", "eye_rapid", 35.0, inf, f"{HERE}: share of the EOG's power"),
+    Threshold("slow_eye_movements", "brain", "eye_slow", 75.0, inf, f"{HERE}: share of the EOG's power, per cent"),
+    Threshold("rapid_eye_movements", "brain", "eye_rapid", 30.0, inf, f"{HERE}: share of the EOG's power"),
     Threshold("marked_bradycardia", "cardiac", "heart_rate_mean", -inf, 40.0, f"{AASM}: bradycardia in sleep"),
     Threshold("bradycardia", "cardiac", "heart_rate_mean", 40.0, 50.0, BRADY),
     Threshold("normal_heart_rate", "cardiac", "heart_rate_mean", 60.0, 90.0, f"{AASM}: below 90/min"),
@@ -81,7 +81,17 @@ TREND_CONCEPTS = {
 }
 
 DELTA_LEAK = 65.0
-"""Relative delta power in per cent above which the EOG's 1 to 5 Hz power is taken as EEG, not eye movement."""
+"""Relative delta power in per cent above which the EOG's power is taken as EEG, not as eye movement."""
+
+IMPLIED = {
+    "strong_delta": "delta_dominant",
+    "many_spindles": "spindles",
+    "marked_bradycardia": "bradycardia",
+    "tachycardia": "fast_heart_rate",
+    "severe_hypoxaemia": "hypoxaemia",
+    "absent_airflow": "reduced_airflow",
+}
+"""Concepts that hold a weaker one in them: who searches for the weaker also means the stronger."""
 
 
 def _mean(values: Mapping[str, float], names: tuple[str, ...]) -> float | None:
@@ -92,17 +102,18 @@ def _mean(values: Mapping[str, float], names: tuple[str, ...]) -> float | None:
 def quantities(values: Mapping[str, float]) -> dict[str, float]:
     """The measurements, and what follows from several of them.
 
-    `delta` to `beta`: mean over C3 and C4 in per cent. `eye_slow`, `eye_rapid`: mean over both eyes in per cent.
+    `delta` to `beta`: mean over C3 and C4 in per cent. `eye_slow`, `eye_rapid`: mean over both eyes in
+    per cent, absent where slow waves leak into the EOG.
     `breath_rate`: of the airflow, else the thorax, else the abdomen, a minute. `irregularity`: that channel's interval
     variability over its mean interval. `phase`: thoraco-abdominal phase without its sign, degrees.
     """
     found: dict[str, float | None] = dict(values)
     for band in ("delta", "theta", "alpha", "sigma", "beta"):
         found[band] = _mean(values, (f"c3_{band}", f"c4_{band}"))
-    found["eye_slow"] = _mean(values, ("eog_left_slow", "eog_right_slow"))
     delta = found["delta"]
     leaking = delta is not None and delta >= DELTA_LEAK
-    found["eye_rapid"] = None if leaking else _mean(values, ("eog_left_rapid", "eog_right_rapid"))
+    for kind in ("slow", "rapid"):
+        found[f"eye_{kind}"] = None if leaking else _mean(values, (f"eog_left_{kind}", f"eog_right_{kind}"))
     for part in ("abdominal", "thoracic", "airflow"):
         rate, spread = values.get(f"{part}_rate"), values.get(f"{part}_variability")
         if rate is not None:
@@ -131,6 +142,12 @@ def concepts(facts: EpochFacts, domain: str) -> tuple[str, ...]:
     if domain == "somatic" and "position" in known and 0 <= round(known["position"]) < len(POSITION_CONCEPTS):
         held.append(POSITION_CONCEPTS[round(known["position"])])
     return tuple(dict.fromkeys(concept for concept in held if concept))
+
+
+def searched_concepts(facts: EpochFacts, domain: str) -> tuple[str, ...]:
+    """The concepts that an epoch answers to in a search: those that hold, and the weaker ones in them."""
+    held = concepts(facts, domain)
+    return tuple(dict.fromkeys([*held, *(IMPLIED[concept] for concept in held if concept in IMPLIED)]))
 
 
 def _by_domain() -> dict[str, tuple[str, ...]]:

@@ -76,6 +76,18 @@ def read_event(text: str) -> Event | None:
     return Event(_TYPES[found["noun"].lower()], start, end - start) if end >= start else None
 
 
+def find_events(text: str) -> tuple[Event, ...]:
+    """Every event with its times in a text that is no sentence of the bank, such as two sentences run together."""
+    found = (read_event(match.group().strip()) for match in _named_span().finditer(text))
+    return tuple(event for event in found if event is not None)
+
+
+@cache
+def _named_span() -> re.Pattern[str]:
+    nouns = "|".join(re.escape(noun) for noun in sorted(_TYPES, key=len, reverse=True))
+    return re.compile(rf"\b(?:{nouns})(?: occurs| lasts)? from {_SPAN}", re.IGNORECASE)
+
+
 def trend_sentence(trends: Sequence[Trend], rng: Random | None, slots: bool) -> str:
     """One sentence about the trends of one quantity, in order of time; the plainest wording without `rng`."""
     leads = TREND_LEADS[trends[0].quantity]

@@ -223,6 +223,20 @@ def test_broken_text_is_never_refused(facts_of: FactsOf, domain: str) -> None:
     assert read.words == {"arousal"}  # it names one, and cannot place it
 
 
+def test_sentences_that_ran_together_still_give_their_facts() -> None:
+    text = "stable light sleep (n2) an arousal from <t_3.0> to <t_9.0> and a hypopnea from <t_12.5> to <t_24.0> an"
+    read = read_back(text, "stage_event")
+    assert read.stage == "N2"
+    assert [(event.type, event.onset, event.duration) for event in read.events] == [
+        ("arousal", 3.0, 6.0),
+        ("hypopnea", 12.5, 11.5),
+    ]
+
+
+def test_an_event_told_twice_is_one() -> None:
+    assert len(read_back("An arousal from 3.0 to 9.0 s. Arousal from 3.0 to 9.0 s.", "stage_event").events) == 1
+
+
 def test_levels_leave_their_sentences_out() -> None:
     facts = EpochFacts("R", {"rmssd": 30.0}, (Trend("heart_rate", "stable", 0.0, 30.0),))
     assert "RMSSD" not in describe(facts, "cardiac", 0, levels=("event",))

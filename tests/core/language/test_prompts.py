@@ -7,6 +7,7 @@ import pytest
 from core.language.describe import sayable
 from core.language.facts import EpochFacts
 from core.language.prompts import (
+    CLASS_SYNONYMS,
     CONCEPT_SYNONYMS,
     EVENT_SYNONYMS,
     STAGE_SYNONYMS,
@@ -47,7 +48,8 @@ def test_queries_vary_with_the_seed_and_only_with_it() -> None:
 
 def test_queries_ask_for_what_the_epoch_shows() -> None:
     facts = EpochFacts("N3", {"heart_rate_mean": 45.0}, events=(Event("hypopnea", 3.0, 12.0),))
-    phrases = (*STAGE_SYNONYMS["N3"], *EVENT_SYNONYMS["hypopnea"])
+    phrases = (*STAGE_SYNONYMS["N3"], *EVENT_SYNONYMS["hypopnea"], *CLASS_SYNONYMS["respiratory event"])
+    phrases += ("NREM sleep", "sleep")
     phrases += (*CONCEPT_WORDS["bradycardia"], *CONCEPT_SYNONYMS["bradycardia"])
     bare = [phrase.removeprefix("a ").lower() for phrase in phrases]
     for seed in range(300):

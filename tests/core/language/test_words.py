@@ -10,7 +10,7 @@ from core.language.facts import DOMAINS, EpochFacts
 from core.language.measurements import MEASUREMENTS
 from core.language.missing import CHANNELS_OF_DOMAIN
 from core.language.read_back import read_back
-from core.language.thresholds import CONCEPTS_OF_DOMAIN, THRESHOLDS, concepts
+from core.language.thresholds import CONCEPTS_OF_DOMAIN, THRESHOLDS, concepts, searched_concepts
 from core.language.trends import Trend
 from core.language.words import CONCEPT_WORDS, EVENT_WORDS, STAGE_WORDS, plural
 from core.psg.scoring import EVENT_TYPES, STAGES, Event
@@ -49,7 +49,7 @@ def test_words_are_read_back_and_have_no_digits(facts_of: FactsOf, domain: str) 
         ({"airflow_amplitude": 0.05}, "absent_airflow"),
         ({"airflow_amplitude": 0.6}, "reduced_airflow"),
         ({"effort_phase": 170.0}, "paradoxical_effort"),
-        ({"c3_delta": 40.0, "c4_delta": 70.0}, "delta_dominant"),
+        ({"c3_delta": 70.0, "c4_delta": 90.0}, "delta_dominant"),
         ({"chin_tone": 0.2}, "atonia"),
         ({"position": 2.0}, "supine"),
         ({"slow_wave_count": 9.0}, "many_slow_waves"),
@@ -67,6 +67,12 @@ def test_a_value_on_a_limit_has_one_concept() -> None:
     assert concepts(EpochFacts(None, {"heart_rate_mean": 40.0}), "cardiac") == ("bradycardia",)
     assert concepts(EpochFacts(None, {"spo2_min": 90.0}), "cardiac") == ()
     assert concepts(EpochFacts(None, {"spo2_min": 80.0}), "cardiac") == ("hypoxaemia",)
+
+
+def test_a_search_for_the_weaker_finds_the_stronger() -> None:
+    severe = EpochFacts(None, {"spo2_min": 70.0})
+    assert concepts(severe, "cardiac") == ("severe_hypoxaemia",)
+    assert searched_concepts(severe, "cardiac") == ("severe_hypoxaemia", "hypoxaemia")
 
 
 def test_trends_become_words() -> None:
