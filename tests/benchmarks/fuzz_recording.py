@@ -51,7 +51,7 @@ def base_files() -> list[bytes]:
     """Small whole files of every kind."""
     eeg, slow = Signal("EEG C3-M2", ramp(12, 64)), Signal("SpO2", ramp(12, 1, 2))
     onsets = [f"+{i}" for i in range(12)]
-    gaps = [f"+{i + 50 * (i > 5)}" for i in range(12)]
+    gaps = [f"+{i + 50 * (i > 5):07d}" for i in range(12)]
     lists = [f"+{i}\x1530\x14Sleep stage W\x14\x00".encode() for i in range(12)]
     wide = Signal("EEG C3-M2", ramp(12, 64, bits=24))
     files = [
@@ -108,7 +108,9 @@ def mutate(content: bytes, random: np.random.Generator) -> bytes:
         else:
             onset = content.find(b"+", header + int(random.integers(0, len(content) - header)))
             if onset >= 0:
-                data[onset + 1 : onset + 3] = random.choice(list(b"0123456789.-\x14\x00"), 2).astype(np.uint8).tobytes()
+                after = onset + 1 + int(random.integers(0, 7))
+                digits = random.choice(list(b"0123456789.-\x14\x00"), 2).astype(np.uint8).tobytes()
+                data[after : after + 2] = digits
     return bytes(data)
 
 

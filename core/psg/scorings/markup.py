@@ -17,6 +17,7 @@ from core.psg.scorings.terms import (
     StageRow,
     event_type,
     rows_to_score,
+    stage_name,
 )
 
 NSRR_STAGES = {
@@ -101,7 +102,7 @@ def _read_nsrr(root: Element, name: str) -> Score:
 def _read_profusion(root: Element, name: str) -> Score:
     seconds = _number(root, "EpochLength", name) if root.find("EpochLength") is not None else EPOCH_SECONDS
     codes = [(stage.text or "").strip() for stage in root.iter("SleepStage")]
-    rows = tuple(StageRow(0.0, 0.0, RK_CODES.get(code, UNSCORED)) for code in codes)
+    rows = tuple(StageRow(0.0, 0.0, RK_CODES.get(code) or stage_name(code, True) or UNSCORED) for code in codes)
     events = tuple(
         Event(kind, _number(event, "Start", name), _number(event, "Duration", name))
         for event in root.iter("ScoredEvent")

@@ -41,7 +41,7 @@ DURATION_COLUMNS = ("duration", "dur", "duration[s]", "duration [s]", "length", 
 EPOCH_COLUMNS = ("epoch", "epochs", "epoch_number", "epoch number", "epoch_id")
 PROBABILITY_COLUMN = "p_w"
 """A table with it is a model's output, not a scoring."""
-_CLOCK = re.compile(r"^(\d{1,2}):(\d{2}):(\d{2}(?:[.,]\d*)?)\s*([AaPp][Mm])?$")
+_CLOCK = re.compile(r"^(?:\d{4}-\d{2}-\d{2}[T ])?(\d{1,2}):(\d{2}):(\d{2}(?:[.,]\d*)?)\s*([AaPp][Mm])?$")
 _HINT = "Write a table with the columns epoch,onset,duration,stage."
 
 
@@ -93,10 +93,9 @@ def looks_like_scoring(text: str) -> bool:
     table = parse_table(text[:20_000])
     if table is not None:
         return PROBABILITY_COLUMN not in table.columns
-    labels = [_last_word(line) for line in text[:20_000].splitlines()[:-1] if line.strip() and line[0] != "#"]
-    if labels and stages_of_labels(labels[:1]) is None:
-        labels.pop(0)
-    return len(labels) >= _SHORTEST_LIST and stages_of_labels(labels) is not None
+    lines = text[:20_000].splitlines()
+    _, _, stages = _listed(lines[:-1] if len(text) > 20_000 else lines)
+    return stages is not None and len(stages) >= _SHORTEST_LIST
 
 
 _SHORTEST_LIST = 5
@@ -144,8 +143,11 @@ def _filled(table: Table) -> list[str]:
     """Return the stage columns that exist, those first in which the rows name stages or events."""
     present = [name for name in STAGE_COLUMNS if name in table.columns]
 
-    def known(name: str) -> int:
-        return sum(bool(stage_name(cell) or event_type(cell) or cell.isdigit()) for cell in table.column([name]) or ())
+    def known(name: str) -> tuple[bool, int]:
+        cells = table.column([name]) or []
+        stages = sum(bool(stage_name(cell)) or cell.isdigit() for cell in cells)
+        events = sum(bool(event_type(cell)) for cell in cells)
+        return stages > 0 and events > 0, stages + events
 
     return sorted(present, key=known, reverse=True)
 
@@ -166,10 +168,10 @@ def _untimed(table: Table, stages: list[str] | None, name: str) -> Score:
 
 
 def _read_list(text: str, name: str) -> Score:
-    labels = [_last_word(line) for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    heading = labels.pop(0) if labels and stages_of_labels(labels[:1]) is None else ""
+    heading, labels, stages = _listed(text.splitlines())
     codes, seconds = _own_codes(heading, name)
-    stages = [codes.get(label, UNSCORED) for label in labels] if codes else stages_of_labels(labels)
+    if codes:
+        stages = [codes.get(label, UNSCORED) for label in labels]
     if not labels or stages is None:
         raise StudyError(f"{name} is neither a table with a stage column nor a list of stages.", _HINT)
     rows = tuple(StageRow(0.0, 0.0, stage) for stage in stages)
@@ -191,8 +193,24 @@ UCDDB_CODES = {"0": "W", "1": "R", "2": "N1", "3": "N2", "4": "N3", "5": "N3"}
 """UCDDB: 6 artefact, 7 and 8 unknown."""
 
 
-def _last_word(line: str) -> str:
-    return re.split(r"[,;\t]", line.strip())[-1].strip().strip("\"'")
+def _listed(lines: Sequence[str]) -> tuple[str, list[str], list[str] | None]:
+    """Take a stage from the end of each line: its last cell, or its last word.
+
+    Returns
+    -------
+    tuple of str, list of str, and list of str or None
+        A heading before the first stage ("" where there is none), the labels, and their stages; None
+        where a label is no stage.
+    """
+    written = [line for line in lines if line.strip() and not line.startswith("#")]
+    cells = [re.split(r"[,;\t]", line.strip())[-1].strip().strip("\"'") for line in written]
+    for labels in (cells, [cell.split()[-1] if cell else "" for cell in cells]):
+        bare = bool(labels) and stages_of_labels(labels[:1]) is None
+        heading, rest = (labels[0], labels[1:]) if bare else ("", labels)
+        stages = stages_of_labels(rest)
+        if rest and stages is not None:
+            return heading, rest, stages
+    return "", cells, None
 
 
 def _duration(cell: str, name: str, row: int) -> float:

@@ -157,6 +157,7 @@ def test_event_labels(tmp_path: Path, label: str, kind: str | None) -> None:
         "onset\tduration\ttrial_type\n0\t30\tSleep stage W\n30\t30\tSleep stage 2\n90\t30\tREM\n",
         "start,stage\n0,0\n30,2\n60,-1\n90,5\n",
         "\ufeffonset,duration,stage\n0,30,W\n30.0,30.0,N2\n90.0,30.0,R\n",
+        "time,stage\n2021-03-02 22:15:30,W\n2021-03-02 22:16:00,N2\n2021-03-02 22:16:30,?\n2021-03-02 22:17:00,R\n",
         "RemLogic export\nPatient:\tX\n\nSleep Stage\tTime [hh:mm:ss]\tEvent\tDuration[s]\n"
         "W\t22:15:30\tSLEEP-S0\t30\nS2\t22:16:00\tSLEEP-S2\t30\nR\t22:17:00\tSLEEP-REM\t30\n",
     ],
@@ -165,6 +166,22 @@ def test_tables_by_epoch_or_by_onset(tmp_path: Path, text: str) -> None:
     path = written(tmp_path, "night.csv", text)
     assert read_scoring(path).stages == ("W", "N2", "?", "R")
     assert read_scoring(path, START, 6).stages == ("W", "N2", "?", "R", "?", "?")
+
+
+def test_events_beside_stages_in_one_column(tmp_path: Path) -> None:
+    text = (
+        "Sleep Stage\tTime [hh:mm:ss]\tEvent\tDuration[s]\n"
+        "W\t22:15:30\tSLEEP-S0\t30\nW\t22:15:33\tMCAP-A1\t4\n"
+        "S2\t22:16:00\tSLEEP-S2\t30\nS2\t22:16:10\tAPNEA-O\t12\n"
+    )
+    scoring = read_scoring(written(tmp_path, "n1.txt", text), START, 2)
+    assert scoring.stages == ("W", "N2")
+    assert scoring.events == (Event("obstructive_apnea", 40.0, 12.0),)
+
+
+def test_a_list_with_numbers_before_the_stages(tmp_path: Path) -> None:
+    path = written(tmp_path, "night.txt", "0 22:15:30 W\n1 22:16:00 N1\n2 22:16:30 REM\n")
+    assert read_scoring(path).stages == ("W", "N1", "R")
 
 
 def test_clock_times_in_a_table_cross_midnight(tmp_path: Path) -> None:
