@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import UsageError
-from core.inference.engine import DecoderState, Engine
+from core.inference.engine import DecoderState, Engine, filled_up
 
 PAD_ID = 0
 KEEP_SHARE = 0.75  # rows are dropped once fewer than this share of the batch still writes
@@ -74,14 +74,17 @@ def greedy(
     conditions = np.asarray(domains, np.int64)
     texts: list[Decoded] = []
     for first in range(0, len(conditions), options.rows):
-        rows = slice(first, first + options.rows)
-        state = engine.prefill(np.ascontiguousarray(decoder_tokens[rows]), conditions[rows])
-        texts.extend(_write(engine, state, longest, options.min_tokens))
+        tokens, wanted = decoder_tokens[first : first + options.rows], conditions[first : first + options.rows]
+        count = len(wanted)
+        if engine.fixed_shapes:
+            tokens, wanted = filled_up(tokens, options.rows), filled_up(wanted, options.rows)
+        state = engine.prefill(np.ascontiguousarray(tokens), wanted)
+        texts.extend(_write(engine, state, count, longest, options.min_tokens))
     return texts
 
 
-def _write(engine: Engine, state: DecoderState, longest: int, min_tokens: int) -> list[Decoded]:
-    """Write the rows of one batch to their ends."""
+def _write(engine: Engine, state: DecoderState, texts: int, longest: int, min_tokens: int) -> list[Decoded]:
+    """Write the first `texts` rows of one batch to their ends; the others only fill it up."""
     count = len(state.logits)
     end_id = engine.tokenizer.end_id
     ids = np.zeros((count, longest), np.int64)
@@ -89,7 +92,7 @@ def _write(engine: Engine, state: DecoderState, longest: int, min_tokens: int) -
     lengths = np.zeros(count, np.intp)
     finished = np.zeros(count, bool)
     slots = np.arange(count)  # batch row -> text
-    writing = np.ones(count, bool)  # of the rows in the batch
+    writing = slots < texts  # of the rows in the batch
     while True:
         chosen, chance = _likeliest(state.logits, end_id if state.position < min_tokens else None)
         ended = writing & ((chosen == end_id) | (chosen == PAD_ID))
@@ -103,13 +106,13 @@ def _write(engine: Engine, state: DecoderState, longest: int, min_tokens: int) -
         lengths[active] += 1
         if not writing.any():
             break
-        if writing.mean() < KEEP_SHARE:
+        if writing.mean() < KEEP_SHARE and not engine.fixed_shapes:
             rows = np.flatnonzero(writing)
             state, slots, chosen, writing = engine.keep_rows(state, rows), slots[rows], chosen[rows], writing[rows]
         state = engine.step(state, chosen)
     return [
         Decoded(ids[row, : lengths[row]].copy(), probabilities[row, : lengths[row]].copy(), bool(finished[row]))
-        for row in range(count)
+        for row in range(texts)
     ]
 
 

@@ -17,9 +17,11 @@ from core.inference.bundle import Bundle
 from core.language.tokenizer import Tokenizer
 
 DEVICES = ("auto", "cpu", "cuda")
-DEFAULT_BATCH = {"cpu": 16, "cuda": 256}  # epochs encoded at a time
+DEFAULT_BATCH = {"cpu": 16, "cuda": 256}  # epochs held at a time
+LANES = 64  # epochs or texts of every call on CUDA, filled up where there are fewer: see `Engine.fixed_shapes`
 CACHES = ("text_k", "text_v", "self_k", "self_v", "cross_k", "cross_v")
 GROWING_CACHES = CACHES[:4]
+ABSENT = {"POS": -1.0}  # what a model without a mask sees of a channel that is not there; 0 for the others
 _SILENT = 4  # ONNX Runtime's severity "fatal": nothing below it is printed
 
 
@@ -69,6 +71,9 @@ class Engine:
         """`cpu` or `cuda`: what is used."""
         self.device_note = f"CPU is used: {absent}" if device == "auto" and absent else ""
         """Why `auto` fell back; empty where it did not."""
+        self.fixed_shapes = self.device == "cuda"
+        """Whether every call has the same shape. cuBLAS chooses its kernels by shape, and their sums differ in the last
+        bits; the CPU's kernels sum each row in one way, whatever the batch."""
         self._strict_device = device == "cuda"
         self._sessions: dict[str, Any] = {}
         self._texts: dict[str, NDArray[np.float32]] = {}
@@ -117,14 +122,11 @@ class Engine:
             raise ModelError(f"The model {self.bundle.name} takes epochs of shape {expected}, not {signals.shape[1:]}.")
         if present is None:
             present = np.ones(signals.shape[:2], np.float32)
-        session = self._session("signal_encoder")
+        size = LANES if self.fixed_shapes else self.batch
         embeddings, tokens = [], []
-        for first in range(0, len(signals), self.batch):
-            rows = slice(first, first + self.batch)
-            feeds = {"signals": np.ascontiguousarray(signals[rows], np.float32)}
-            if self.bundle.has_present_input:
-                feeds["present"] = np.ascontiguousarray(present[rows], np.float32)
-            embedding, token = session.run(["embedding", "decoder_tokens"], feeds)
+        for first in range(0, len(signals), size):
+            rows = slice(first, first + size)
+            embedding, token = self._encoded(signals[rows], present[rows])
             embeddings.append(embedding)
             tokens.append(token)
         if not embeddings:
@@ -132,6 +134,22 @@ class Engine:
                 (0, self.bundle.decoder_tokens, 1), np.float32
             )
         return np.concatenate(embeddings), np.concatenate(tokens)
+
+    def _encoded(
+        self, signals: NDArray[np.float32], present: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Encode one batch."""
+        count = len(signals)
+        if self.fixed_shapes:
+            signals, present = filled_up(signals, LANES), filled_up(present, LANES)
+        if self.bundle.has_present_input:
+            feeds = {"signals": signals, "present": np.ascontiguousarray(present, np.float32)}
+        else:
+            absent = np.array([ABSENT.get(name, 0.0) for name in self.bundle.channels], np.float32)
+            feeds = {"signals": np.where(present[:, :, None] > 0, signals, absent[:, None])}
+        feeds["signals"] = np.ascontiguousarray(feeds["signals"], np.float32)
+        embedding, tokens = self._session("signal_encoder").run(["embedding", "decoder_tokens"], feeds)
+        return embedding[:count], tokens[:count]
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts, each of them once in this engine's life.
@@ -142,11 +160,13 @@ class Engine:
             [T, D] float32, L2-normalised.
         """
         new = [text for text in dict.fromkeys(texts) if text not in self._texts]
-        for first in range(0, len(new), self.batch):
-            some = new[first : first + self.batch]
+        for first in range(0, len(new), LANES):
+            some = new[first : first + LANES]
             ids = self.tokenizer.encode(some, self.bundle.context_length)
+            if self.fixed_shapes:
+                ids = filled_up(ids, LANES)
             (rows,) = self._session("text_encoder").run(["embedding"], {"token_ids": ids})
-            self._texts.update(zip(some, rows, strict=True))
+            self._texts.update(zip(some, rows[: len(some)], strict=True))
         if not texts:
             return np.zeros((0, self.bundle.embed_dim), np.float32)
         return np.stack([self._texts[text] for text in texts])
@@ -236,8 +256,14 @@ class Engine:
                     "Use --device cpu, or install sleepcli[gpu].",
                 )
             self.device = "cpu"
+            self.fixed_shapes = False
             self.device_note = "CPU is used: ONNX Runtime does not find its CUDA and cuDNN libraries"
         return session
+
+
+def filled_up(rows: NDArray[Any], count: int) -> NDArray[Any]:
+    """Repeat the last row until there are `count`."""
+    return np.concatenate([rows, np.repeat(rows[-1:], max(count - len(rows), 0), axis=0)])
 
 
 def usable_cpus() -> int:

@@ -43,6 +43,14 @@ def test_a_text_is_the_same_whatever_batch_it_is_in(engine: Engine, rows: int) -
         assert one.probabilities.tobytes() == other.probabilities.tobytes()
 
 
+def test_filling_a_batch_up_changes_no_text(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    variants, domains = [0, 4, 1, 1, 3], [4, 4, 0, 1, 2]
+    plain = greedy(engine, tokens_of(variants), domains)
+    monkeypatch.setattr(engine, "fixed_shapes", True)  # as on CUDA
+    filled = greedy(engine, tokens_of(variants), domains, DecodeOptions(rows=4))
+    assert [text.ids.tolist() for text in filled] == [text.ids.tolist() for text in plain]
+
+
 def test_probability_is_that_of_the_softmax(engine: Engine) -> None:
     text = greedy(engine, tokens_of([2]), [4])[0]
     scores = np.zeros(engine.tokenizer.vocab_size)

@@ -1,7 +1,6 @@
 """Greedy decoding of real graphs against torch without a cache, token for token."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest

@@ -44,6 +44,42 @@ def test_an_absent_channel_is_masked(folder: Path, signals: np.ndarray) -> None:
     assert not np.array_equal(engine.encode(signals)[0], engine.encode(signals, present)[0])
 
 
+def test_without_a_mask_an_absent_channel_is_what_the_published_model_expects(
+    folder: Path, signals: np.ndarray
+) -> None:
+    bundle = load_bundle(folder)
+    engine = Engine(bundle, "cpu")
+    absent = np.ones((3, len(CHANNELS)), np.float32)
+    absent[:, [0, 9]] = 0.0
+    zeroed = signals[:3].copy()
+    zeroed[:, 0], zeroed[:, 9] = 0.0, -1.0
+    unmasked = Engine(type(bundle)(**{**bundle.__dict__, "has_present_input": False}), "cpu")
+    seen: list[np.ndarray] = []
+    session = engine._session("signal_encoder")
+
+    class WithoutMask:
+        def run(self, names: list[str], feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+            seen.append(feeds["signals"])
+            return session.run(names, {**feeds, "present": np.ones((3, len(CHANNELS)), np.float32)})
+
+    unmasked._sessions["signal_encoder"] = WithoutMask()
+    embeddings, _ = unmasked.encode(signals[:3], absent)
+    assert np.array_equal(seen[0], zeroed)
+    assert np.array_equal(embeddings, engine.encode(zeroed)[0])
+
+
+def test_filling_a_batch_up_changes_no_embedding(
+    folder: Path, signals: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(load_bundle(folder), "cpu")
+    plain = engine.encode(signals)
+    monkeypatch.setattr(engine, "fixed_shapes", True)  # as on CUDA
+    filled = engine.encode(signals)
+    assert np.array_equal(plain[0], filled[0])
+    assert np.array_equal(plain[1], filled[1])
+    assert engine.embed_texts(["one", "two"]).shape == (2, EMBED)
+
+
 def test_no_epochs_give_no_rows(folder: Path) -> None:
     engine = Engine(load_bundle(folder), "cpu")
     embeddings, tokens = engine.encode(np.zeros((0, len(CHANNELS), SAMPLES), np.float32))
