@@ -81,6 +81,8 @@ class ChannelSource:
         The unit that the file (or the montage) declares; decided anew where amplitudes contradict it.
     labels
         The labels of ``signals`` as the file has them.
+    unit_is_certain
+        Whether a montage states the unit, which then no amplitude contradicts.
     """
 
     target: str
@@ -91,6 +93,7 @@ class ChannelSource:
     rate: float
     unit: str
     labels: tuple[str, ...]
+    unit_is_certain: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,8 +168,7 @@ def _source(
 ) -> ChannelSource:
     picked = [by_index[index] for index in candidate.signals]
     unit = picked[0].unit if picked else ""
-    if montage is not None and picked:
-        unit = montage.units.get(name, unit)
+    stated = montage.units.get(name) if montage is not None and picked else None
     return ChannelSource(
         target=name,
         signals=candidate.signals,
@@ -174,8 +176,9 @@ def _source(
         state=candidate.state,
         reason=candidate.reason,
         rate=picked[0].rate if picked else 0.0,
-        unit=unit,
+        unit=unit if stated is None else stated,
         labels=tuple(signal.label for signal in picked),
+        unit_is_certain=stated is not None,
     )
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import UsageError
-from core.psg.channels import EXTRA_CHANNELS, MODEL_CHANNELS
+from core.psg.channels import CHANNEL_BY_NAME, EXTRA_CHANNELS, MODEL_CHANNELS
 from core.psg.derivations import Candidate
+from core.psg.units import voltage_factor
 
 if TYPE_CHECKING:
     from core.psg.channels import ChannelMap
@@ -135,6 +136,9 @@ def read_montage(path: Path) -> Montage:
     for target in (*channels, *units):
         if target not in _TARGETS:
             raise UsageError(f"The montage {path} names an unknown channel '{target}'.", _suggestion(target, _TARGETS))
+    for target, unit in units.items():
+        if CHANNEL_BY_NAME[target].unit in ("µV", "mV") and voltage_factor(str(unit)) is None:
+            raise UsageError(f"The montage {path} gives {target} the unit '{unit}'.", "Known are: V, mV, uV, nV.")
     return Montage(
         {target: _labels(target, value, path) for target, value in channels.items()},
         {target: str(value) for target, value in units.items()},

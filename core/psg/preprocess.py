@@ -13,7 +13,7 @@ from core.psg.channels import CHANNEL_BY_NAME, CHANNELS, MODEL_CHANNELS, Channel
 from core.psg.filters import band_pass, bridge, hold, nearest, to_rate
 from core.psg.quality import UNSEEN, State, assess
 from core.psg.store import PreparedStudy
-from core.psg.units import microvolts, positions, saturation
+from core.psg.units import microvolts, positions, saturation, voltage_factor
 
 if TYPE_CHECKING:
     from core.psg.recording import Recording
@@ -74,7 +74,8 @@ def _load(recording: "Recording", source: ChannelSource, channel_map: ChannelMap
     kind = CHANNEL_BY_NAME[source.target].kind
     repair = ""
     if kind in ("eeg", "eog", "emg", "ecg"):
-        factor, repair = microvolts(samples, source.rate, kind, source.unit)
+        stated = voltage_factor(source.unit) if source.unit_is_certain else None
+        factor, repair = (stated, "") if stated else microvolts(samples, source.rate, kind, source.unit)
         factor *= 1e-3 if kind == "ecg" else 1.0
         if factor != 1.0:
             samples = samples * np.float32(factor)

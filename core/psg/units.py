@@ -22,7 +22,7 @@ _WORDS = {
 # Robust amplitude (half the 16-84 percentile range inside 30 s) in µV: the least and the greatest that a recording
 # can have at a tenth to ten times the usual gain, and the usual one. EEG and EOG: background of 5-50 µV. EMG: atonia
 # near 0.5 µV, waking tone 5-20 µV. ECG: baseline between complexes of 1 mV.
-_PLAUSIBLE = {"eeg": (0.1, 2e3, 15.0), "eog": (0.1, 4e3, 20.0), "emg": (0.01, 4e3, 4.0), "ecg": (1.0, 2e4, 80.0)}
+_PLAUSIBLE = {"eeg": (0.4, 2e3, 15.0), "eog": (0.4, 4e3, 20.0), "emg": (0.01, 4e3, 4.0), "ecg": (1.0, 2e4, 80.0)}
 
 
 def voltage_factor(unit: str) -> float | None:
@@ -102,13 +102,13 @@ def microvolts(samples: NDArray[np.float32], rate: float, kind: str, unit: str) 
         return declared or 1.0, ""
     if declared is not None and least <= size * declared <= greatest:
         return declared, ""
+    wrong = "no unit of voltage declared" if declared is None else f"declared in {unit.strip()}"
     factor = min(_MICROVOLTS.values(), key=lambda item: abs(np.log10(size * item / usual)))
-    if declared is not None and not least <= size * factor <= greatest:
-        return declared, ""
-    name = {1e6: "V", 1e3: "mV", 1.0: "µV", 1e-3: "nV"}[factor]
-    if declared is None:
-        return factor, f"no unit of voltage declared; the amplitude fits {name}"
-    return factor, f"declared in {unit.strip()}, but the amplitude fits {name}"
+    if usual / 5 <= size * factor <= usual * 7:
+        name = {1e6: "V", 1e3: "mV", 1.0: "µV", 1e-3: "nV"}[factor]
+        return factor, f"{wrong}; the amplitude fits {name}"
+    factor = 10.0 ** round(float(np.log10(usual / size)))
+    return factor, f"{wrong}; the amplitude fits no unit, so amplitudes in µV are approximate (times {factor:g})"
 
 
 def saturation(samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], str]:

@@ -54,6 +54,7 @@ def test_a_wrong_label_gets_did_you_mean() -> None:
         ('[channels]\nEEG_C8 = "C3"\n', "Did you mean 'EEG_C"),
         ("[chanels]\n", "Did you mean 'channels'"),
         ('[units]\nEKG = "mV"\n', "Did you mean 'ECG'"),
+        ('[units]\nECG = "furlong"\n', "the unit 'furlong'"),
         ("channels = 3\n", "no table"),
         ("[channels]\nECG = 3\n", "neither a label"),
         ('[channels]\nECG = ["a", "b", "c"]\n', "neither a label"),

@@ -40,6 +40,13 @@ def test_an_impossible_unit_is_replaced_and_said(true: float, declared: str) -> 
     assert declared in repair
 
 
+@pytest.mark.parametrize("unit", ["", "uV", "a.u."])
+def test_a_gain_that_is_no_unit_is_made_plausible_and_said(unit: str) -> None:
+    factor, repair = microvolts(EEG * np.float32(0.02), RATE, "eeg", unit)
+    assert 3 <= 15 * 0.02 * factor <= 60
+    assert "approximate" in repair
+
+
 def test_an_ecg_in_microvolts_without_a_unit() -> None:
     time = np.arange(round(60 * RATE)) / RATE
     beats = 1000 * np.exp(-(((time % 0.9) - 0.4) ** 2) / 0.0006) + 40 * np.random.default_rng(1).standard_normal(
