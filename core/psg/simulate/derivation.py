@@ -9,8 +9,6 @@ from dataclasses import dataclass
 class Derivation:
     """Amplitude factors of one derivation against C3-M2."""
 
-    name: str
-    """Channel name in the simulated night."""
     background: float = 1.0
     """Aperiodic activity."""
     slope: float = 0.0
@@ -37,54 +35,20 @@ class Derivation:
     """Share of the ECG bleed."""
 
 
-DERIVATIONS: dict[str, Derivation] = {
-    row.name: row
-    for row in (
-        Derivation("EEG_C3", horizontal=-0.05, vertical=0.08),
-        Derivation("EEG_C4", horizontal=0.05, vertical=0.08, cardiac=0.8),
-        Derivation(
-            "EEG_F3",
-            1.1,
-            0.1,
-            alpha=0.8,
-            sigma=0.85,
-            beta=1.1,
-            slow=1.25,
-            vertex=0.7,
-            muscle=1.3,
-            horizontal=-0.16,
-            vertical=0.28,
-        ),
-        Derivation(
-            "EEG_F4",
-            1.1,
-            0.1,
-            alpha=0.8,
-            sigma=0.85,
-            beta=1.1,
-            slow=1.25,
-            vertex=0.7,
-            muscle=1.3,
-            horizontal=0.16,
-            vertical=0.28,
-        ),
-        Derivation(
-            "EEG_O1", 0.95, 0.0, theta=0.9, alpha=1.8, sigma=0.55, slow=0.75, vertex=0.4, muscle=1.1, vertical=0.02
-        ),
-        Derivation(
-            "EEG_O2", 0.95, 0.0, theta=0.9, alpha=1.8, sigma=0.55, slow=0.75, vertex=0.4, muscle=1.1, vertical=0.02
-        ),
-        Derivation(
-            "EEG_FPZ_CZ", 1.0, 0.05, alpha=0.6, sigma=0.7, slow=1.0, vertex=0.7, muscle=1.5, vertical=0.42, cardiac=0.1
-        ),
-        Derivation(
-            "EEG_PZ_OZ", 0.75, 0.0, theta=0.9, alpha=1.3, sigma=0.55, slow=0.65, vertex=0.4, vertical=0.02, cardiac=0.1
-        ),
-    )
-}
-"""Derivations that a night can hold."""
+_FRONTAL = {"background": 1.1, "slope": 0.1, "alpha": 0.75, "sigma": 0.85, "beta": 1.1, "slow": 1.25, "vertex": 0.7}
+_OCCIPITAL = {"background": 0.9, "theta": 0.9, "alpha": 1.6, "sigma": 0.55, "beta": 0.85, "slow": 0.75, "vertex": 0.4}
 
-FRONTAL_LEAK = Derivation(
-    "EOG", 0.55, 0.15, alpha=0.45, sigma=0.4, beta=0.7, slow=0.75, vertex=0.4, muscle=1.3, cardiac=1.2
-)
+DERIVATIONS: dict[str, Derivation] = {
+    "EEG_C3": Derivation(horizontal=-0.05, vertical=0.08),
+    "EEG_C4": Derivation(horizontal=0.05, vertical=0.08, cardiac=0.8),
+    "EEG_F3": Derivation(**_FRONTAL, muscle=1.3, horizontal=-0.16, vertical=0.28),
+    "EEG_F4": Derivation(**_FRONTAL, muscle=1.3, horizontal=0.16, vertical=0.28),
+    "EEG_O1": Derivation(**_OCCIPITAL, muscle=1.1, vertical=0.02),
+    "EEG_O2": Derivation(**_OCCIPITAL, muscle=1.1, vertical=0.02),
+    "EEG_FPZ_CZ": Derivation(0.97, 0.06, 1.0, 0.35, 0.55, 0.85, 0.98, 0.7, muscle=1.0, vertical=0.65, cardiac=0.1),
+    "EEG_PZ_OZ": Derivation(0.85, 0.1, 1.1, 0.7, 0.55, 0.6, 0.62, 0.4, muscle=0.9, vertical=0.02, cardiac=0.1),
+}
+"""Derivations that a night can hold, by channel name; factors against C3-M2."""
+
+FRONTAL_LEAK = Derivation(0.5, 0.15, 0.8, 0.3, 0.35, 0.35, 0.75, 0.4, muscle=0.7, cardiac=1.2)
 """Brain activity that both EOG electrodes see."""

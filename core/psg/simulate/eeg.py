@@ -22,12 +22,12 @@ RATE = 256.0
 
 # Aperiodic part by stage: density at 10 Hz (µV²/Hz) and exponent, for C3-M2.
 _LEVEL = (1.9, 1.75, 1.75, 1.9, 1.7)
-_SLOPE = (1.15, 1.45, 1.85, 2.15, 1.45)
+_SLOPE = (1.25, 1.5, 1.65, 2.15, 1.52)
 # Power of the rhythms by state (µV²): theta, alpha, sigma, beta. Wake is with closed eyes.
-_THETA = (3.0, 9.0, 6.0, 12.0, 8.0)
-_ALPHA = (42.0, 5.0, 4.0, 5.0, 4.5)
-_SIGMA = (0.8, 0.6, 3.5, 2.0, 0.3)
-_BETA = (7.0, 4.5, 1.2, 0.5, 3.0)
+_THETA = (0.3, 5.0, 8.0, 28.0, 4.5)
+_ALPHA = (40.0, 5.0, 7.5, 13.0, 4.0)
+_SIGMA = (0.4, 0.5, 2.5, 2.5, 0.3)
+_BETA = (6.0, 3.0, 0.8, 0.3, 2.0)
 _ALPHA_OPEN = 0.1
 _MUSCLE = 0.05  # share of the chin's power that a central electrode sees
 
@@ -79,7 +79,7 @@ def component_weights(
     """
     n = len(states)
     stages = ndimage.uniform_filter1d(np.eye(5, dtype=np.float32)[states], 2, axis=0)
-    level = np.exp(slow_course(n, 400.0, rng, 0.14) + slow_course(n, 15.0, rng, 0.16))
+    level = np.exp(slow_course(n, 400.0, rng, 0.16) + slow_course(n, 15.0, rng, 0.18))
     stages = stages * level[:, None] * np.exp(np.stack([slow_course(n, 40.0, rng, 0.12) for _ in range(5)], axis=1))
     columns = [stages]
     for powers, jitter in ((_THETA, 0.5), (_ALPHA, 0.6), (_SIGMA, 0.5), (_BETA, 0.4)):

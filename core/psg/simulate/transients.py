@@ -80,10 +80,16 @@ def _slow_waves(rng: np.random.Generator, subject: Subject, states: NDArray[np.i
         here = int(at / BIN_SECONDS)
         state = states[here]
         if (state == N3 and chance < 0.9) or (state == N2 and chance < 0.05):
-            size = 118.0 * subject.slow_wave_gain * np.exp(0.32 * noise + tide[here]) * (0.75 if state == N2 else 1.0)
+            size = 135.0 * subject.slow_wave_gain * np.exp(0.32 * noise + tide[here]) * (0.75 if state == N2 else 1.0)
             size = float(np.clip(size, 30, 330))
             waves.append(
-                Span("slow_wave", round(float(at), 3), round(float(length), 3), round(size, 1), round(1 / length, 2))
+                Span(
+                    "slow_wave",
+                    round(float(at), 3),
+                    round(float(length), 3),
+                    round(size, 1),
+                    round(float(1 / length), 2),
+                )
             )
     return waves
 
@@ -121,7 +127,13 @@ def draw_transients(
     for time in _moments(rng, 1.2 / 60 * (states == R)):
         length, size = float(rng.uniform(1.5, 4.5)), float(rng.uniform(20, 45))
         saws.append(
-            Span("sawtooth_waves", round(time, 3), round(length, 3), round(size, 1), round(rng.uniform(2.2, 4.5), 2))
+            Span(
+                "sawtooth_waves",
+                round(time, 3),
+                round(length, 3),
+                round(size, 1),
+                round(float(rng.uniform(2.2, 4.5)), 2),
+            )
         )
     kept = _quiet(complexes, arousals, 1.5)
     slow = [w for w in _slow_waves(rng, subject, states) if _apart(w, kept)]

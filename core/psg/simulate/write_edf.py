@@ -36,12 +36,13 @@ def _resampled(samples: NDArray[np.float32], rate: float, wanted: int, held: boo
 
 def _header(row: WriteSignal) -> dict[str, Any]:
     """Signal header for pyedflib."""
-    low = -row.limit if row.low is None else row.low
+    high = float(f"{row.limit:.4g}")  # the header has eight characters
+    low = -high if row.low is None else row.low
     return {
         "label": row.label,
         "dimension": row.unit,
         "sample_frequency": row.rate,
-        "physical_max": row.limit,
+        "physical_max": high,
         "physical_min": low,
         "digital_max": 32767,
         "digital_min": -32768,

@@ -1,0 +1,251 @@
+"""What tools that never saw the simulator say about its nights.
+
+Needs an environment of its own, apart from the project's:
+
+    python -m venv /tmp/verdict-venv
+    /tmp/verdict-venv/bin/pip install yasa==0.8.1 neurokit2 pyedflib
+    python tests/benchmarks/simulator_verdict.py make --out /tmp/verdict --nights 10    # the project's environment
+    /tmp/verdict-venv/bin/python tests/benchmarks/simulator_verdict.py judge --out /tmp/verdict
+
+`make` writes the nights, `judge` reads the EDF files alone (and the truth beside them) and prints the tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = ("W", "N1", "N2", "N3", "R")
+BANDS = ((0.5, 4.0), (4.0, 8.0), (8.0, 12.0), (12.0, 16.0), (16.0, 30.0))
+
+
+def make(out: Path, nights: int, first: int) -> None:
+    """Simulate nights: the clean montage and, for the tracks' own pipeline, Fpz-Cz beside it."""
+    sys.path.insert(0, str(ROOT))
+    from core.psg.simulate.montage import CLEAN, WriteMontage, WriteSignal
+    from core.psg.simulate.night import NightOptions, simulate_night
+    from core.psg.simulate.write_edf import write_night
+
+    montage = WriteMontage((*CLEAN.signals, WriteSignal("EEG_FPZ_CZ", "EEG Fpz-Cz", "uV", 256, limit=800.0)))
+    for seed in range(first, first + nights):
+        if not (out / f"night-{seed:03d}.edf").exists():
+            night = simulate_night(seed, NightOptions(derivations=("EEG_C3", "EEG_C4", "EEG_FPZ_CZ")))
+            write_night(night, out, f"night-{seed:03d}", montage)
+
+
+def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, float], dict[str, Any]]:
+    """Read signals, rates and truth of a night."""
+    import pyedflib
+
+    with pyedflib.EdfReader(str(path)) as reader:
+        labels = reader.getSignalLabels()
+        signals = {label: reader.readSignal(k) for k, label in enumerate(labels)}
+        rates = {label: float(reader.getSampleFrequency(k)) for k, label in enumerate(labels)}
+    return signals, rates, json.loads(path.with_name(path.stem + ".truth.json").read_text())
+
+
+def kappa(truth: list[str], guess: list[str]) -> float:
+    """Cohen's kappa of two stage sequences."""
+    table = np.array(
+        [[sum(a == t and b == g for a, b in zip(truth, guess, strict=True)) for g in STAGES] for t in STAGES]
+    )
+    share = table / table.sum()
+    chance = float(share.sum(1) @ share.sum(0))
+    return (float(np.trace(share)) - chance) / (1 - chance)
+
+
+def match(truth: np.ndarray, found: np.ndarray) -> tuple[float, float]:
+    """Precision and recall of spans (start, end) that overlap."""
+    if len(truth) == 0 or len(found) == 0:
+        return float("nan"), float("nan")
+
+    def hit(a: np.ndarray, b: np.ndarray) -> float:
+        order = np.argsort(b[:, 0])
+        b = b[order]
+        latest = np.maximum.accumulate(b[:, 1])
+        k = np.searchsorted(b[:, 0], a[:, 1]) - 1
+        return float(np.mean((k >= 0) & (latest[np.maximum(k, 0)] > a[:, 0])))
+
+    return hit(found, truth), hit(truth, found)
+
+
+def spans(rows: list[dict[str, Any]]) -> np.ndarray:
+    """Start and end of truth rows."""
+    return np.array([[r["onset"], r["onset"] + r["duration"]] for r in rows]).reshape(-1, 2)
+
+
+def judge_sleep(signals: dict[str, np.ndarray], truth: dict[str, Any]) -> dict[str, Any]:
+    """Let YASA stage the night and detect spindles and slow waves."""
+    import mne
+    import yasa
+
+    names = ["EEG C4-M1", "EOG E1-M2", "EMG chin"]
+    data = np.stack([signals[n] for n in names]) * 1e-6
+    raw = mne.io.RawArray(data, mne.create_info(names, 256.0, ["eeg", "eog", "emg"]), verbose="ERROR")
+    staged = yasa.SleepStaging(raw, eeg_name=names[0], eog_name=names[1], emg_name=names[2]).predict()
+    codes = {"WAKE": "W", "REM": "R"}
+    guess = [codes.get(str(s), str(s)) for s in (staged.hypno if hasattr(staged, "hypno") else staged)]
+    stages = [row["stage"] for row in truth["epochs"]]
+    n = min(len(stages), len(guess))
+    stages, guess = stages[:n], guess[:n]
+    eeg = signals["EEG C4-M1"]
+    hypno = np.repeat([STAGES.index(s) for s in stages], 30 * 256)
+    sleep = {"hypno": hypno, "include": (2, 3)}
+    spindles = yasa.spindles_detect(eeg[: len(hypno)], 256.0, **sleep, verbose="ERROR")
+    waves = yasa.sw_detect(eeg[: len(hypno)], 256.0, **sleep, verbose="ERROR")
+    table = [spindles.summary()[["Start", "End"]].to_numpy() if spindles is not None else np.zeros((0, 2))]
+    table.append(waves.summary()[["Start", "End"]].to_numpy() if waves is not None else np.zeros((0, 2)))
+    return {
+        "stages": stages,
+        "guess": guess,
+        "kappa": kappa(stages, guess),
+        "spindles": match(spans(truth["spindles"]), table[0]),
+        "slow_waves": match(spans(truth["slow_waves"] + truth["k_complexes"]), table[1]),
+    }
+
+
+def judge_body(signals: dict[str, np.ndarray], truth: dict[str, Any]) -> dict[str, float]:
+    """Let NeuroKit2 find R peaks and the breathing rate."""
+    import neurokit2 as nk
+
+    ecg = nk.ecg_clean(signals["ECG"], sampling_rate=256)
+    _, info = nk.ecg_peaks(ecg, sampling_rate=256)
+    peaks = np.asarray(info["ECG_R_Peaks"]) / 256.0
+    beats = np.asarray(truth["beats"])
+    near = np.searchsorted(beats, peaks)
+    distance = np.minimum(
+        np.abs(peaks - beats[np.clip(near, 0, len(beats) - 1)]), np.abs(peaks - beats[np.clip(near - 1, 0, None)])
+    )
+    precision = float(np.mean(distance < 0.1))
+    back = np.searchsorted(peaks, beats)
+    distance = np.minimum(
+        np.abs(beats - peaks[np.clip(back, 0, len(peaks) - 1)]), np.abs(beats - peaks[np.clip(back - 1, 0, None)])
+    )
+    recall = float(np.mean(distance < 0.1))
+    belt = nk.rsp_clean(signals["Effort abdomen"], sampling_rate=32)
+    _, info = nk.rsp_peaks(belt, sampling_rate=32)
+    troughs = np.asarray(info["RSP_Troughs"]) / 32.0
+    errors = []
+    events = spans([e for e in truth["events"] if e["type"].endswith("apnea") or e["type"] == "hypopnea"])
+    for k, row in enumerate(truth["epochs"]):
+        inside = troughs[(troughs >= 30 * k) & (troughs < 30 * (k + 1))]
+        touched = len(events) and bool(((events[:, 0] < 30 * (k + 1)) & (events[:, 1] > 30 * k)).any())
+        if row["clean"] and row["stage"] != "W" and not touched and len(inside) > 2 and row["breath_rate"] > 0:
+            errors.append(60.0 / np.diff(inside).mean() - row["breath_rate"])
+    return {
+        "beat_f1": 2 * precision * recall / (precision + recall),
+        "rate_error": float(np.median(np.abs(errors))),
+        "rate_within_1": float(np.mean(np.abs(errors) < 1.0)),
+    }
+
+
+def relative_powers(trace: np.ndarray, rate: float) -> np.ndarray:
+    """Relative band powers of each epoch under the tracks' pipeline: 100 Hz, Welch with 4-s windows."""
+    from scipy import signal
+
+    slow = signal.resample_poly(trace, 100, round(rate))
+    slow = slow[: len(slow) // 3000 * 3000].reshape(-1, 3000)
+    freq, power = signal.welch(slow, 100, nperseg=400)
+    bands = np.stack([power[:, (freq >= a) & (freq < b)].sum(axis=1) for a, b in BANDS], axis=1)
+    return bands / bands.sum(axis=1, keepdims=True)
+
+
+def real_powers() -> dict[int, np.ndarray]:
+    """Mean relative powers of Fpz-Cz by subject in the real tracks: stage -> (subjects, 5)."""
+    rows: dict[tuple[int, str], list[np.ndarray]] = {}
+    for path in sorted((ROOT / "../shared/data/sleep_edf_features").glob("*.npz")):
+        data = np.load(path)
+        for k in range(5):
+            chosen = data["labels"] == k
+            if chosen.sum() > 5:
+                rows.setdefault((k, path.name[:2]), []).append(data["features"][chosen, 0, 5:].mean(0))
+    return {k: np.array([np.mean(v, 0) for (s, _), v in rows.items() if s == k]) for k in range(5)}
+
+
+def report(nights: list[dict[str, Any]]) -> None:
+    """Print the tables."""
+    print(
+        "night  kappa  "
+        + "  ".join(f"{s:>4}" for s in STAGES)
+        + "   spindle P/R    slow wave P/R  beats F1  breath err  within 1/min"
+    )
+    for row in nights:
+        recalls = [_recall(row["stages"], row["guess"], s) for s in STAGES]
+        print(
+            f"{row['name']}  {row['kappa']:.3f}  "
+            + "  ".join(f"{r:4.2f}" for r in recalls)
+            + f"   {row['spindles'][0]:.2f} {row['spindles'][1]:.2f}      {row['slow_waves'][0]:.2f} {row['slow_waves'][1]:.2f}"
+            + f"      {row['beat_f1']:.4f}    {row['rate_error']:.2f}        {row['rate_within_1']:.2f}"
+        )
+    stages = [s for row in nights for s in row["stages"]]
+    guess = [s for row in nights for s in row["guess"]]
+    print(f"mean kappa {np.mean([r['kappa'] for r in nights]):.3f}; pooled kappa {kappa(stages, guess):.3f}")
+    print("pooled recall  " + "  ".join(f"{s} {_recall(stages, guess, s):.2f}" for s in STAGES))
+    print("confusion (rows truth, columns YASA, %)")
+    for truth in STAGES:
+        n = max(stages.count(truth), 1)
+        cells = [sum(a == truth and b == g for a, b in zip(stages, guess, strict=True)) / n for g in STAGES]
+        print(f"  {truth:>2} " + " ".join(f"{100 * c:5.1f}" for c in cells))
+    real = real_powers()
+    print("Fpz-Cz mean relative band power (delta theta alpha sigma beta), real quartiles over subjects; * outside")
+    for k, stage in enumerate(STAGES):
+        mine = np.mean([row["powers"][k] for row in nights if k in row["powers"]], axis=0)
+        low, high = np.percentile(real[k], [25, 75], axis=0) if len(real[k]) else (mine * 0, mine * 0)
+        cells = [
+            f"{m:.3f} ({a:.3f}-{b:.3f}){' ' if a <= m <= b else '*'}" for m, a, b in zip(mine, low, high, strict=True)
+        ]
+        print(f"  {stage:>2} " + " ".join(cells))
+
+
+def _recall(stages: list[str], guess: list[str], stage: str) -> float:
+    """Share of the epochs of a stage that were found."""
+    return float(np.mean([g == stage for s, g in zip(stages, guess, strict=True) if s == stage] or [np.nan]))
+
+
+def judge(out: Path) -> None:
+    """Judge every night in a folder."""
+    try:
+        import neurokit2  # noqa: F401
+        import yasa  # noqa: F401
+    except ImportError:
+        print(__doc__)
+        raise SystemExit(2) from None
+    warnings.filterwarnings("ignore")
+    nights = []
+    for path in sorted(out.glob("night-*.edf")):
+        signals, rates, truth = read(path)
+        row = judge_sleep(signals, truth) | judge_body(signals, truth) | {"name": path.stem[-5:]}
+        relative = relative_powers(signals["EEG Fpz-Cz"], rates["EEG Fpz-Cz"])
+        stages = np.array([STAGES.index(e["stage"]) for e in truth["epochs"]])
+        clean = np.array([e["clean"] for e in truth["epochs"]])
+        row["powers"] = {
+            k: relative[(stages == k) & clean].mean(0) for k in range(5) if ((stages == k) & clean).sum() > 5
+        }
+        nights.append(row)
+        print(path.stem, f"kappa {row['kappa']:.3f}", file=sys.stderr, flush=True)
+    report(nights)
+
+
+def main() -> None:
+    """Run one of the two steps."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=("make", "judge"))
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--nights", type=int, default=10)
+    parser.add_argument("--first", type=int, default=100)
+    chosen = parser.parse_args()
+    if chosen.step == "make":
+        make(chosen.out, chosen.nights, chosen.first)
+    else:
+        judge(chosen.out)
+
+
+if __name__ == "__main__":
+    main()
