@@ -32,7 +32,7 @@ class Breaths:
     """Breaths of a channel."""
 
     times: NDArray[np.float64]
-    """Shape (breaths,), seconds from the start of the recording at which the signal peaks."""
+    """Shape (breaths,), seconds from the start of the recording at which the signal has risen half way."""
     heights: NDArray[np.float64]
     """Shape (breaths,), from trough to peak in the channel's unit."""
 
@@ -63,12 +63,24 @@ def detect_breaths(channel: Sampled) -> Breaths:
     if len(peaks) < LEAST_BREATHS:
         return Breaths(np.empty(0), np.empty(0))
     usual = ndimage.percentile_filter(heights, 70, size=41, mode="nearest")
-    kept = heights >= LEAST_HEIGHT * usual
+    kept = (heights >= LEAST_HEIGHT * usual) & (peaks > 0)
     peaks, heights = peaks[kept], heights[kept]
-    inner = np.clip(peaks, 1, len(narrow) - 2)
-    bend = narrow[inner - 1] - 2 * narrow[inner] + narrow[inner + 1]
-    shift = 0.5 * (narrow[inner - 1] - narrow[inner + 1]) / np.where(bend < 0, bend, -np.inf)
-    return Breaths((peaks + np.clip(shift, -0.5, 0.5)) / channel.rate, heights)
+    return Breaths(_half_way_up(narrow, peaks) / channel.rate, heights)
+
+
+def _half_way_up(narrow: NDArray[np.float64], peaks: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Find, before each peak, where the signal has last risen half way from its trough; in samples."""
+    answer = np.empty(len(peaks))
+    before = 0
+    for place, peak in enumerate(peaks.tolist()):
+        rise = narrow[before : peak + 1]
+        level = (rise.min() + rise[-1]) / 2
+        below = np.flatnonzero(rise < level)
+        last = int(below[-1]) if len(below) and below[-1] < len(rise) - 1 else len(rise) - 2
+        step = rise[last + 1] - rise[last]
+        answer[place] = before + last + ((level - rise[last]) / step if step > 0 else 0.0)
+        before = peak
+    return answer
 
 
 def breath_rate(times: NDArray[np.float64], n_epochs: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -85,19 +97,19 @@ def breath_rate(times: NDArray[np.float64], n_epochs: int) -> tuple[NDArray[np.f
     -------
     tuple[NDArray[np.float64], NDArray[np.float64]]
         Rate in breaths a minute: 60 over the mean of the typical intervals (0.5 to 1.5 times the median of the 15
-        around, at most 10 s) whose middle lies in the epoch, so that an apnea or a missed breath does not lower it.
+        around, at most 10 s) that begin in the epoch, so that an apnea or a missed breath does not lower it.
         Variability in seconds: the standard deviation (n − 1) of the same intervals. Both (epochs,), NaN with fewer
         than 2 intervals (3 for the variability) or 12 s of them.
     """
     intervals = np.diff(times)
     if len(intervals) < LEAST_INTERVALS:
         return np.full(n_epochs, np.nan), np.full(n_epochs, np.nan)
-    middles = times[:-1] + intervals / 2
+    starts = times[:-1]
     around = ndimage.median_filter(intervals, size=15, mode="nearest")
     typical = (intervals >= TYPICAL[0] * around) & (intervals <= TYPICAL[1] * around) & (intervals <= LONGEST_BREATH)
-    middles, intervals = middles[typical], intervals[typical]
-    counts, sums = per_epoch(middles, intervals, n_epochs)
-    _, squares = per_epoch(middles, intervals**2, n_epochs)
+    starts, intervals = starts[typical], intervals[typical]
+    counts, sums = per_epoch(starts, intervals, n_epochs)
+    _, squares = per_epoch(starts, intervals**2, n_epochs)
     enough = (counts >= LEAST_INTERVALS) & (sums >= LEAST_COVERED)
     rate = np.where(enough, 60.0 * ratio(counts.astype(np.float64), sums), np.nan)
     variance = ratio(np.maximum(squares - sums * ratio(sums, counts), 0.0), counts - 1)

@@ -17,6 +17,13 @@ from core.psg.preprocess import EPOCH_SECONDS, Trace
 ECG_RATE = 256  # Hz; every ECG is brought here, so that low rates are timed between their samples
 SHORTEST_SEGMENT = 8  # s that the detector needs to learn its thresholds
 REFRACTORY = 0.25  # s
+WIDE_BAND = (3.0, 25.0)  # Hz, in which beats are looked for
+NARROW_BAND = (5.0, 30.0)  # Hz, in which they are timed
+SMOOTHING = 0.04  # s
+CLIMB = 0.15  # s from the detector's mark to the highest energy
+SHARPENING = 0.08  # s from there to the R peak
+LOW = 0.4  # of the height of the beats around
+LATE = 1.45  # of the usual interval
 PLAUSIBLE = (0.3, 2.5)  # s between beats: 200 to 24 a minute
 ECTOPIC = 0.2  # an interval this share away from its neighbours' median is no sinus interval (Malik 1989)
 LEAST_COVERED = 20.0  # s of an epoch's 30 that plausible intervals have to cover
@@ -48,6 +55,10 @@ class CardiacMeasurements:
 
 def detect_beats(trace: Trace, usable: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
     """Find the heartbeats of an ECG with sleepecg's detector (Pan and Tompkins 1985, modified).
+
+    The detector gets the size of the 3 to 25 Hz signal, so that polarity does not matter. Its marks then climb to the
+    highest energy near by, where double marks meet; low marks inside an interval (T waves) are dropped; late beats are
+    looked for again, because a broad ectopic beat has little slope.
 
     Parameters
     ----------
@@ -232,29 +243,85 @@ def measure_cardiac(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_ep
 
 def _beats_of(ecg: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Find beats in one unbroken stretch at ``ECG_RATE``; returns seconds and prominences."""
-    sections = signal.butter(2, (5.0, 30.0), "bandpass", fs=ECG_RATE, output="sos")
-    narrow = np.ascontiguousarray(signal.sosfiltfilt(sections, ecg), dtype=np.float64)
-    size = np.abs(narrow)
+    wide, narrow = (
+        np.asarray(
+            signal.sosfiltfilt(signal.butter(2, band, "bandpass", fs=ECG_RATE, output="sos"), ecg), dtype=np.float64
+        )
+        for band in (WIDE_BAND, NARROW_BAND)
+    )
+    size = np.abs(wide)
     blocks = size[: len(size) // (2 * ECG_RATE) * 2 * ECG_RATE].reshape(-1, 2 * ECG_RATE)
     ceiling = 3.0 * np.median(blocks.max(axis=1))
     if ceiling <= 0:
         return np.empty(0), np.empty(0)
-    narrow = np.clip(narrow, -ceiling, ceiling)  # a movement must not teach the detector its height
-    rough = np.asarray(sleepecg.detect_heartbeats(narrow, ECG_RATE), dtype=np.int64)
-    reach = round(0.08 * ECG_RATE)
-    rough = rough[(rough > reach) & (rough < len(narrow) - reach - 1)]
-    if len(rough) < 3:
+    size = np.minimum(size, ceiling)  # a movement must not teach the detector its height
+    rough = np.asarray(sleepecg.detect_heartbeats(size, ECG_RATE), dtype=np.int64)
+    energy = ndimage.uniform_filter1d(size, round(SMOOTHING * ECG_RATE))
+    peaks = _completed(energy, _thinned(energy, _climbed(energy, rough, CLIMB)))
+    reach = round(SHARPENING * ECG_RATE)
+    peaks = peaks[(peaks > reach) & (peaks < len(ecg) - reach - 1)]
+    if len(peaks) < 3:
         return np.empty(0), np.empty(0)
-    around = narrow[rough[:, None] + np.arange(-reach, reach + 1)]  # (beats, samples)
+    around = narrow[peaks[:, None] + np.arange(-reach, reach + 1)]  # (beats, samples)
     upright = np.median(around.max(axis=1)) >= -np.median(around.min(axis=1))
     around = around if upright else -around
-    peaks = rough + around.argmax(axis=1) - reach
-    kept = np.concatenate([[True], np.diff(peaks) >= REFRACTORY * ECG_RATE])
-    peaks, height = peaks[kept], around.max(axis=1)[kept]
+    peaks = peaks + around.argmax(axis=1) - reach
     before, at, after = narrow[peaks - 1], narrow[peaks], narrow[peaks + 1]
     bend = before - 2 * at + after
     shift = np.where(bend != 0, 0.5 * (before - after) / np.where(bend != 0, bend, 1.0), 0.0)
-    return (peaks + np.clip(shift, -0.5, 0.5)) / ECG_RATE, height / _between(np.abs(narrow), peaks)
+    times = (peaks + np.clip(shift, -0.5, 0.5)) / ECG_RATE
+    return times, around.max(axis=1) / _between(np.minimum(np.abs(narrow), ceiling), peaks)
+
+
+def _climbed(energy: NDArray[np.float64], rough: NDArray[np.int64], seconds: float) -> NDArray[np.int64]:
+    """Move each mark to the highest energy around it; marks that meet become one."""
+    reach = round(seconds * ECG_RATE)
+    places = np.clip(rough[:, None] + np.arange(-reach, reach + 1), 0, len(energy) - 1)
+    best = energy[places].argmax(axis=1) if len(rough) else np.empty(0, dtype=np.int64)
+    climbed = np.unique(places[np.arange(len(rough)), best])
+    kept: list[int] = []
+    for peak in climbed.tolist():
+        if not kept or peak - kept[-1] >= REFRACTORY * ECG_RATE:
+            kept.append(peak)
+        elif energy[peak] > energy[kept[-1]]:
+            kept[-1] = peak
+    return np.array(kept, dtype=np.int64)
+
+
+def _thinned(energy: NDArray[np.float64], peaks: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Drop low marks between two beats of the usual interval: T waves."""
+    if len(peaks) < 5:
+        return peaks
+    height = energy[peaks]
+    low = height < LOW * ndimage.percentile_filter(height, 60, size=31, mode="nearest")
+    usual = _usual_interval(peaks[~low])
+    tight = np.zeros(len(peaks), dtype=bool)
+    tight[[0, -1]] = True  # at the ends nothing tells how long the interval is
+    tight[1:-1] = peaks[2:] - peaks[:-2] < LATE * usual
+    return peaks[~(low & tight)]
+
+
+def _completed(energy: NDArray[np.float64], peaks: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Look again where a beat is late: a broad ectopic beat has little slope for the detector."""
+    if len(peaks) < 5:
+        return peaks
+    usual = _usual_interval(peaks)
+    margin = round(0.3 * ECG_RATE)
+    height = ndimage.median_filter(energy[peaks], size=31, mode="nearest")
+    added = []
+    for place in np.flatnonzero(np.diff(peaks) > LATE * usual):
+        first, last = peaks[place] + margin, peaks[place + 1] - margin
+        if last <= first:
+            continue
+        best = first + int(energy[first:last].argmax())
+        inside = first < best < last - 1
+        if inside and energy[best] >= LOW * height[place]:
+            added.append(best)
+    return np.sort(np.concatenate([peaks, np.array(added, dtype=np.int64)]))
+
+
+def _usual_interval(peaks: NDArray[np.int64]) -> float:
+    return float(np.median(np.diff(peaks))) if len(peaks) > 1 else float(ECG_RATE)
 
 
 def _between(size: NDArray[np.float64], peaks: NDArray[np.int64]) -> NDArray[np.float64]:

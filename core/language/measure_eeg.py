@@ -151,7 +151,7 @@ def detect_spindles(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_ep
     product = _moving_mean(sigma * broad, 0.3 * rate)
     together = product / np.sqrt(np.maximum(sigma_power * broad_power, 1e-20))
     share = _moving_mean(sigma**2, rate) / np.maximum(_moving_mean(broad**2, rate), 1e-20)
-    strength = np.sqrt(sigma_power)
+    strength = np.sqrt(np.maximum(sigma_power, 0.0))  # a running sum can end a rounding error below zero
     core = (strength > 2.0 * _background(strength, rate)) & (together > 0.6) & (share > 0.18) & central.valid
     body = (strength > 1.5 * _background(strength, rate)) & central.valid
     starts, ends = _runs_with_core(body, core, round(0.2 * rate))

@@ -19,6 +19,7 @@ BASELINE_SECONDS = 120  # before the fall, in which the baseline is looked for (
 LONGEST = 180  # s; a slower change is a new baseline, not a desaturation
 LONGEST_PLATEAU = 60  # s at the nadir
 SHORTEST = 3  # s
+SMOOTHING = 7  # s
 AT_BASELINE = 0.5  # points below the height that still count as the height
 TURN = 2.0  # points of rise that end the search for the nadir
 TREND_CHANGE = 2.0  # points
@@ -87,7 +88,8 @@ def desaturations(course: NDArray[np.float64], drop: float = 3.0) -> tuple[Event
     AASM manual 2.6, section VIII: a fall of at least 3 % from the pre-event baseline. The baseline is the highest
     reading of the two minutes before the fall and since the last event; the event runs from the last second at that
     height to the first second that has regained two thirds of the fall, or to the top of the recovery when another fall
-    of that size comes first.
+    of that size comes first. Readings are averaged over seven seconds first: a digit that flickers at the edge of the
+    oximeter's step is no fall.
 
     Parameters
     ----------
@@ -101,6 +103,7 @@ def desaturations(course: NDArray[np.float64], drop: float = 3.0) -> tuple[Event
     tuple[Event, ...]
         Type ``desaturation``, in order of time.
     """
+    course = smoothed(course)
     events: list[Event] = []
     start = 0
     while (found := _next_fall(course, start, drop)) is not None:
@@ -148,10 +151,19 @@ def measure_oxygen(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epo
     )
 
 
+def smoothed(course: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Average the readings of seven seconds; NaN stays."""
+    known = np.isfinite(course)
+    total = ndimage.uniform_filter1d(np.where(known, course, 0.0), SMOOTHING, mode="nearest")
+    share = ndimage.uniform_filter1d(known.astype(np.float64), SMOOTHING, mode="nearest")
+    return np.where(known, total / np.maximum(share, 1e-9), np.nan)
+
+
 def depth(course: NDArray[np.float64], event: Event) -> float:
-    """Measure how far a desaturation falls, in points from its first second to its lowest."""
-    inside = course[int(event.onset) : int(event.onset + event.duration) + 1]
-    return float(inside[0] - np.nanmin(inside))
+    """Measure how far a desaturation falls, in points from its first second to its lowest reading."""
+    first = int(event.onset)
+    inside = course[first : int(event.onset + event.duration) + 1]
+    return float(np.nanmax(course[max(0, first - 1) : first + 2]) - np.nanmin(inside))
 
 
 def _without_leaps(course: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -203,6 +203,9 @@ def _events(night: _Night, events: Sequence[Event], measurements: EpochMeasureme
     breathing = [event for event in inside if event.type in (*APNEAS, "hypopnea")]
     counts = {kind: sum(event.type == kind for event in inside) for kind in sorted({event.type for event in inside})}
     figures: dict[str, object] = {"event_counts": counts}
+    falls3, falls4 = _falls(events, measurements)
+    if falls3 is not None and falls4 is None:
+        figures["odi3"] = night.index(falls3, night.counted)
     if not night.staged:
         return {**figures, "rei": night.index(breathing, night.counted)}
     rem = night.asleep & (night.stages == "R")
@@ -215,7 +218,6 @@ def _events(night: _Night, events: Sequence[Event], measurements: EpochMeasureme
         "arousal_index": night.index(arousals, night.asleep) if arousals else None,
         "limb_movement_index": night.index(limbs, night.asleep) if limbs else None,
     }
-    falls3, falls4 = _falls(events, measurements)
     if falls3 is not None:
         kept = [event for event in breathing if event.type in APNEAS or _confirmed(event, falls3, arousals)]
         figures["ahi3"] = night.index(kept, night.asleep)

@@ -1,5 +1,6 @@
 """Beats against constructed ECGs and real beat files."""
 
+import itertools
 import math
 from pathlib import Path
 
@@ -116,7 +117,7 @@ def annotations(path: Path) -> list[tuple[int, int]]:
 
 def plainly(beats: list[float], n_epochs: int) -> tuple[list[float], list[float]]:
     """Compute beat rate and RMSSD as their definitions read, a number at a time."""
-    intervals = [after - before for before, after in zip(beats, beats[1:], strict=False)]
+    intervals = [after - before for before, after in itertools.pairwise(beats)]
     usual = []
     for place in range(len(intervals)):
         around = sorted(intervals[min(max(k, 0), len(intervals) - 1)] for k in range(place - 5, place + 6))

@@ -77,7 +77,7 @@ def test_spindles_are_found_where_they_are() -> None:
     onsets = np.arange(4.0, N * 30 - 5, 7.3) + rng.uniform(-1, 1, len(np.arange(4.0, N * 30 - 5, 7.3)))
     samples = pink(2, 15.0)
     for onset in onsets:
-        inside = (TIME >= onset) & (TIME < onset + 1.0)
+        inside = (onset <= TIME) & (onset + 1.0 > TIME)
         samples[inside] += 20 * np.hanning(inside.sum()) * np.sin(2 * np.pi * 13.0 * TIME[inside])
     traces = eeg(samples) | eeg(samples + np.random.default_rng(1).standard_normal(len(TIME)), "EEG_C4")
     found = detect_spindles(traces, STATES, N)

@@ -1,5 +1,7 @@
 """Trends against broken lines."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -30,7 +32,7 @@ def test_three_stretches_cover_the_epoch_without_gap() -> None:
     told = of(np.interp(SECONDS, [0, 8, 18, 30], [60, 60, 80, 62]))
     assert [trend.direction for trend in told] == ["stable", "increasing", "decreasing"]
     assert told[0].start == 0
-    assert all(before.end == after.start for before, after in zip(told[:-1], told[1:], strict=True))
+    assert all(before.end == after.start for before, after in itertools.pairwise(told))
 
 
 def test_an_epoch_with_a_long_hole_has_no_trend() -> None:
