@@ -92,6 +92,9 @@ def find_stage(text: str) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
+_NEGATED = re.compile(r"\b(?:no|without|absence of)\b.*?(?=\bbut\b|;|$)", re.IGNORECASE)
+
+
 class _Reading:
     """Gathers what the sentences of one caption claim; the first claim of a kind holds."""
 
@@ -114,14 +117,16 @@ class _Reading:
         whole = self.domain == "stage_event"
         if self._take_stage_event(text) if whole else self._take_channel(text):
             return
-        stage, words = read_words(text, self.domain)
+        stage, words = read_words(_NEGATED.sub("", text) if whole else text, self.domain)
         events = find_events(text) if whole else ()
         if whole:
             stage = stage or find_stage(text)
         self.words |= words - {event.type for event in events}
         self.stage = self.stage or stage
         self._add(events)
-        if not words and stage is None and not events:
+        if whole and not words and not events and re.search(r"\bno\b.*\bevents?\b", text, re.IGNORECASE):
+            self.said["no_events"] = True
+        elif not words and stage is None and not events:
             self.unparsed.append(text)
 
     def _add(self, events: Iterable[Event]) -> None:

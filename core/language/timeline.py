@@ -77,15 +77,47 @@ def read_event(text: str) -> Event | None:
 
 
 def find_events(text: str) -> tuple[Event, ...]:
-    """Every event with its times in a text that is no sentence of the bank, such as two sentences run together."""
-    found = (read_event(match.group().strip()) for match in _named_span().finditer(text))
-    return tuple(event for event in found if event is not None)
+    """Every event with its times in a sentence that is none of the bank's.
+
+    Two sentences run together, or another author's wording: "between 3.0 and 9.5 seconds", "at 3.0 s, lasting 6.5 s".
+    Events and times are paired in order; several times after one event are several events of its type.
+    """
+    types = [_NAMES[match.lower().removesuffix("s")] for match in _names().findall(text)]
+    spans = []
+    for found in _FREE_SPAN.finditer(text):
+        start, second = _seconds(found["start"]), _seconds(found["second"])
+        end = min(start + second, EPOCH_SECONDS) if found["lasting"] else second
+        if end >= start:
+            spans.append((start, end))
+    if len(types) == 1:
+        types *= len(spans)
+    if len(types) != len(spans):
+        return ()
+    return tuple(Event(kind, start, end - start) for kind, (start, end) in zip(types, spans, strict=True))
+
+
+_UNIT = r"(?:\s*(?:seconds?|secs?|s)\b)?"
+_FREE_SPAN = re.compile(
+    rf"(?P<start>{_TIME}){_UNIT}\s*,?\s*(?:(?P<lasting>(?:and )?(?:lasting|lasts|for)(?: about)?)"
+    rf"|to|and|until|through|–|-)\s*(?:at )?(?P<second>{_TIME}){_UNIT}",
+    re.IGNORECASE,
+)
+_NAMES = {noun.lower(): kind for kind, (_, noun) in EVENT_NAMES.items()}
+_NAMES |= {
+    "obstructive apnoea": "obstructive_apnea",
+    "central apnoea": "central_apnea",
+    "mixed apnoea": "mixed_apnea",
+    "hypopnoea": "hypopnea",
+    "rera": "rera",
+    "desaturation": "desaturation",
+    "leg movement": "limb_movement",
+}
 
 
 @cache
-def _named_span() -> re.Pattern[str]:
-    nouns = "|".join(re.escape(noun) for noun in sorted(_TYPES, key=len, reverse=True))
-    return re.compile(rf"\b(?:{nouns})(?: occurs| lasts)? from {_SPAN}", re.IGNORECASE)
+def _names() -> re.Pattern[str]:
+    nouns = "|".join(re.escape(noun) for noun in sorted(_NAMES, key=len, reverse=True))
+    return re.compile(rf"\b(?:{nouns})s?\b", re.IGNORECASE)
 
 
 def trend_sentence(trends: Sequence[Trend], rng: Random | None, slots: bool) -> str:

@@ -233,6 +233,29 @@ def test_sentences_that_ran_together_still_give_their_facts() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "events"),
+    [
+        ("An arousal was observed between 3.0 and 9.5 seconds.", [("arousal", 3.0, 6.5)]),
+        ("A desaturation begins at 12.1 s, lasting 10.4 s.", [("desaturation", 12.1, 10.4)]),
+        ("Hypopneas from 1.0 to 11.0 s and from 15.0s to 28.5s.", [("hypopnea", 1.0, 10.0), ("hypopnea", 15.0, 13.5)]),
+        ("RERA 2.0 to 14.0 s then arousal 14.0 to 18.0 s.", [("rera", 2.0, 12.0), ("arousal", 14.0, 4.0)]),
+        ("A mixed apnea lasts until dawn.", []),
+        ("No hypopnea, and 3.0 to 4.0 s of nothing, and an arousal.", []),
+    ],
+)
+def test_events_in_another_wording(text: str, events: list[tuple[str, float, float]]) -> None:
+    found = [
+        (event.type, event.onset, pytest.approx(event.duration)) for event in read_back(text, "stage_event").events
+    ]
+    assert found == events
+
+
+def test_absence_in_another_wording() -> None:
+    read = read_back("Deep Sleep (N3) is seen. No respiratory or arousal events were found.", "stage_event")
+    assert (read.stage, read.no_events, read.events) == ("N3", True, ())
+
+
 def test_an_event_told_twice_is_one() -> None:
     assert len(read_back("An arousal from 3.0 to 9.0 s. Arousal from 3.0 to 9.0 s.", "stage_event").events) == 1
 
