@@ -80,11 +80,6 @@ def caption_study(
         Domains and use of the scoring.
     progress
         Called with the number of epochs that each batch has finished.
-
-    Raises
-    ------
-    StudyError
-        There is neither an EEG nor a scoring.
     """
     options = options or CaptionOptions()
     wishes = NightOptions(options.domains, options.use_scoring)

@@ -14,17 +14,17 @@ from core.inference.staging import (
     Staging,
     StagingOptions,
     encode_rows,
-    require_eeg,
     seen,
     stage_embeddings,
     staging_of_scoring,
+    unstaged,
 )
 from core.inference.studies import measurements_of
 from core.language.facts import DOMAINS
 from core.language.measure import EpochMeasurements
 from core.psg.channels import CHANNELS
 from core.psg.preprocess import EPOCH_SECONDS
-from core.psg.scoring import UNSCORED, Event
+from core.psg.scoring import Event
 from core.psg.store import PreparedStudy
 
 DOMAIN_CHANNELS = {
@@ -90,20 +90,18 @@ def read_night(
     progress
         Called with the number of epochs that each batch has finished.
 
-    Raises
-    ------
-    StudyError
-        There is neither an EEG nor a scoring.
+    Notes
+    -----
+    A study with neither an EEG nor a scoring has no stages, and is captioned all the same.
     """
     options = options or NightOptions()
     measurements = measurements_of(study)
     staging = staging_of_scoring(study, StagingOptions(options.use_scoring))
-    if staging is None:
-        require_eeg(study)
     scored = _scored_events(study, options)
     embeddings, drafts = _encode_and_write(study, engine, _domains_to_write(engine, options, scored), progress)
     if staging is None:
-        staging = stage_embeddings(embeddings, study, engine)
+        seen_eeg = seen(study, EEG).any()
+        staging = stage_embeddings(embeddings, study, engine) if seen_eeg else unstaged(study.n_epochs)
     written = merge_drafts(_draft_events(drafts), _visible(study, engine))
     return Night(
         staging=staging,
@@ -123,7 +121,7 @@ def measured_night(study: PreparedStudy, options: NightOptions | None = None) ->
     measurements = measurements_of(study)
     scored = _scored_events(study, options)
     staging = staging_of_scoring(study, StagingOptions(options.use_scoring))
-    staging = staging or Staging((UNSCORED,) * study.n_epochs, None, "none")
+    staging = staging or unstaged(study.n_epochs)
     return Night(
         staging=staging,
         events=_settled_events(scored, (), measurements, staging),

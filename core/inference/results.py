@@ -133,7 +133,8 @@ def night_summary(
         "text": describe_night(statistics, phrase_seed(study.source_hash, -1)),
         "format": study.source_format,
         "repairs": list(study.repairs),
-        "channels": study.channel_map,
+        "channels": study.channel_map.get("channels", []),
+        "unused_signals": study.channel_map.get("unused", []),
     }
     return {name: finite(value) for name, value in summary.items()}
 

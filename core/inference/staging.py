@@ -37,7 +37,12 @@ class Staging:
     probabilities: NDArray[np.float64] | None
     """[N, 5] rounded to four digits, NaN rows where `?`; None where the stages come from a scoring."""
     source: str
-    """`scoring` or `model`."""
+    """`scoring`, `model`, or `none`."""
+
+
+def unstaged(n_epochs: int) -> Staging:
+    """A night that nobody staged: `?` throughout."""
+    return Staging((UNSCORED,) * n_epochs, None, "none")
 
 
 def stage_study(study: PreparedStudy, engine: Engine, options: StagingOptions | None = None) -> Staging:

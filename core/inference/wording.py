@@ -1,7 +1,6 @@
 """What may stand of a text that a model wrote: nothing that the signal was not measured to show."""
 
 from collections.abc import Sequence
-from random import Random
 
 from core.language.describe import fill_slots, sayable
 from core.language.facts import EpochFacts
@@ -64,7 +63,7 @@ def _checked_trend(raw: str, told: Sequence[Trend], facts: EpochFacts) -> str:
     known = [trend for trend in facts.trends if trend.quantity == told[0].quantity]
     if len(told) == len(known) and all(_same_trend(a, b) for a, b in zip(told, known, strict=True)):
         return sentence(raw)
-    return trend_sentence(known, Random(0), slots=False) if known else ""
+    return trend_sentence(known, None, slots=False) if known else ""
 
 
 def _measured(read: CaptionFacts, facts: EpochFacts) -> bool:

@@ -3,9 +3,7 @@ import re
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
-from core.errors import StudyError
 from core.inference.captioning import CaptionOptions, caption_study
 from core.inference.engine import Engine
 from core.language.facts import DOMAINS
@@ -93,10 +91,12 @@ def test_the_scoring_can_be_left_alone(engine: Engine, make_study) -> None:
     assert not any(event.type == "central_apnea" for row in rows for event in row.events)
 
 
-def test_neither_eeg_nor_scoring_is_an_error_that_lists_what_there_is(engine: Engine, make_study) -> None:
-    study = make_study(absent=("EEG_C3", "EEG_C4"))
-    with pytest.raises(StudyError, match=r"no usable EEG.*EOG_L"):
-        list(caption_study(study, engine))
+def test_without_eeg_and_scoring_there_are_captions_and_no_stages(engine: Engine, make_study) -> None:
+    for row in caption_study(make_study(absent=("EEG_C3", "EEG_C4")), engine):
+        assert row.stage == "?"
+        assert row.stage_probabilities == {}
+        assert read_back(row.captions["stage_event"], "stage_event").stage_unscored
+        assert not any(event.type == "arousal" for event in row.events)
 
 
 def test_captions_from_facts_alone_need_no_model(make_study) -> None:
