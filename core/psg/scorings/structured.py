@@ -27,7 +27,7 @@ def read_json(text: str, name: str) -> Score:
         lights = [document.get(key) for key in ("lights_off", "lights_on")]
         off, on = (None if value is None else float(value) for value in lights)
         seconds = float(document.get("epoch_seconds", 30.0))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise StudyError(f"{name} is not a scoring in JSON.", _HINT) from error
     if any(stage not in (*STAGES, UNSCORED) for stage in names):
         raise StudyError(f"{name} has a stage other than W, N1, N2, N3, R and ?.", _HINT)

@@ -1,7 +1,6 @@
 """Scorings as text: tables (CSV, TSV, BIDS events, exports with a heading), Luna's files, one stage a line."""
 
 import csv
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,14 +67,21 @@ def parse_table(text: str) -> Table | None:
     lines = text.splitlines()
     for number, line in enumerate(lines[:_MAX_PREAMBLE]):
         delimiter = max("\t;,", key=line.count)
-        columns = tuple(cell.strip().lower() for cell in next(csv.reader([line], delimiter=delimiter), []))
+        columns = tuple(cell.lower() for cell in next(iter(_cells([line], delimiter)), ()))
         timed = any(name in columns for name in (*ONSET_COLUMNS, *EPOCH_COLUMNS))
         if any(name in columns for name in STAGE_COLUMNS) and (timed or len(columns) <= 2):
-            body = csv.reader(io.StringIO("\n".join(lines[number + 1 :])), delimiter=delimiter)
-            rows = [tuple(cell.strip() for cell in row) for row in body if any(cell.strip() for cell in row)]
+            rows = [row for row in _cells(lines[number + 1 :], delimiter) if any(row)]
             width = len(columns)
             return Table(columns, tuple((row + ("",) * width)[:width] for row in rows))
     return None
+
+
+def _cells(lines: Sequence[str], delimiter: str) -> list[tuple[str, ...]]:
+    """Split lines into cells; none where one is longer than any cell of a scoring."""
+    try:
+        return [tuple(cell.strip() for cell in row) for row in csv.reader(lines, delimiter=delimiter)]
+    except csv.Error:
+        return []
 
 
 _MAX_PREAMBLE = 60

@@ -119,7 +119,7 @@ def stages_of_labels(labels: list[str]) -> list[str] | None:
     Of numbers, a 5 anywhere means Rechtschaffen and Kales' (4 is stage 4, 5 is REM); without a 5
     they are the five stages counted from 0 (4 is REM). Numbers below 0 and above 5 are unscored.
     """
-    numbers = [re.fullmatch(r"([+-]?\d+)(?:\.0*)?", label.strip()) for label in labels]
+    numbers = [re.fullmatch(r"([+-]?\d{1,9})(?:\.0*)?", label.strip()) for label in labels]
     codes = RK_CODES if any(n is not None and n[1] == "5" for n in numbers) else AASM_CODES
     stages: list[str] = []
     for label, number in zip(labels, numbers, strict=True):

@@ -597,3 +597,48 @@ def test_anything_else_is_refused_without_quoting_it(tmp_path: Path, name: str, 
     assert not message or name in message
     assert "Anna" not in message
     assert "restless" not in message
+
+
+SEEDS = {
+    "a.csv": "epoch,onset,duration,stage\n0,0,30,W\n1,30,30,N2\n2,60,30,?\n",
+    "a.tsv": "onset\tduration\ttrial_type\n0\t30\tSleep stage W\n12\t11\tHypopnea\n",
+    "a.txt": "W\nN1\nN2\nN3\nR\n?\n",
+    "a.annot": "class\tinstance\tchannel\tstart\tstop\tmeta\nW\t.\t.\t0\t30\t.\nN2\t.\t.\t22:15:30\t...\t.\n",
+    "a.eannot": "W\nN1\nN2\n",
+    "a.xml": nsrr_xml(
+        [("Stages|Stages", "Wake|0", 0, 30), ("Arousals|Arousals", "Arousal|Arousal ()", 7, 4)], "22.15.30"
+    ),
+    "a.json": '{"epochs": [{"stage": "W"}], "events": [{"type": "hypopnea", "onset": 1.5, "duration": 12}]}',
+}
+PIECES = st.one_of(
+    st.text(max_size=6),
+    st.sampled_from(
+        ["1e400", "nan", "-5", "9" * 5000, "0" * 200_000, "[" * 100_000, "22:61:61", "e:0", "0+", "\x00", '"']
+    ),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    name=st.sampled_from(sorted(SEEDS)),
+    edits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), PIECES), min_size=1, max_size=4),
+)
+def test_damaged_scorings_are_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, name: str, edits: list[tuple[float, int, str]]
+) -> None:
+    text = SEEDS[name]
+    for place, length, piece in edits:
+        start = int(place * len(text))
+        text = text[:start] + piece + text[start + length :]
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_bytes(text.encode("utf-8", "replace"))
+    try:
+        stages = read_scoring(path, START, 3).stages
+    except StudyError as error:
+        stages = ()
+        message = str(error)
+    else:
+        message = name
+    assert name in message
+    assert "\n" not in message
+    assert set(stages) <= {*STAGES, "?"}
