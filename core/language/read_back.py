@@ -92,7 +92,7 @@ def find_stage(text: str) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-_NEGATED = re.compile(r"\b(?:no|without|absence of)\b.*?(?=\bbut\b|;|$)", re.IGNORECASE)
+_NEGATED = re.compile(r"\b(?:no|without(?! effort)|absence of)\b.*?(?=\bbut\b|;|$)", re.IGNORECASE)
 
 
 class _Reading:
