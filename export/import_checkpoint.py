@@ -4,7 +4,7 @@ import importlib.util
 import json
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ class ImportOptions:
     """A JSON file of sizes; it only confirms what the tensors say."""
     merges: Path | None = None
     """CLIP's merge table; None: that of an installed open_clip, and without one the bundle refuses text."""
-    export: ExportOptions = ExportOptions()
+    export: ExportOptions = field(default_factory=ExportOptions)
     """Name, precision and tolerance of the bundle."""
 
 

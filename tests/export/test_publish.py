@@ -1,0 +1,147 @@
+"""From a run folder to a bundle: what is in it, what is refused, and that nothing half is left."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+
+from core.errors import ModelError, UsageError
+from core.inference.bundle import load_bundle
+from export.publish import ExportEvent, ExportOptions, export_run, load_model
+from training.config import preset
+
+GRAPHS = {"signal_encoder", "text_encoder", "decoder_prefill", "decoder_step", "reconstruction"}
+Exported = tuple[Path, list[ExportEvent]]
+
+
+def test_every_step_is_told_and_the_bundle_comes_last(exported: Exported) -> None:
+    folder, events = exported
+    assert {event.graph for event in events if event.step == "traced"} == GRAPHS
+    verified = {event.graph: event.difference for event in events if event.step == "verified"}
+    assert verified.keys() == GRAPHS
+    assert all(difference is not None and difference < 1e-4 for difference in verified.values())
+    assert (events[-1].step, events[-1].folder) == ("published", folder)
+    assert json.loads((folder / "bundle.json").read_text())["verification"] == verified
+
+
+def test_the_bundle_describes_every_file_of_it(exported: Exported) -> None:
+    folder, _ = exported
+    description = json.loads((folder / "bundle.json").read_text())
+    files = [description["tokenizer"], description["weights"], *description["graphs"].values()]
+    assert {path.name for path in folder.iterdir()} == {"bundle.json", *(entry["file"] for entry in files)}
+    for entry in files:
+        content = (folder / entry["file"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == entry["sha256"]
+        assert len(content) == entry["bytes"]
+    assert description["channels"] == list(preset("tiny").channels)
+    assert description["slots"] is True
+    assert description["has_present_input"] is True
+    assert description["staging"]["temperature"] == 9.0
+
+
+def test_the_runtime_reads_the_bundle(exported: Exported) -> None:
+    bundle = load_bundle(exported[0])
+    assert set(bundle.graphs) == GRAPHS
+    assert bundle.embed_dim == preset("tiny").embed_dim
+    assert bundle.tokenizer is not None
+
+
+def test_graphs_are_valid_onnx_with_free_axes_and_no_trace_of_the_machine(exported: Exported) -> None:
+    folder, _ = exported
+    for name in GRAPHS:
+        path = folder / f"{name}.onnx"
+        onnx.checker.check_model(path)
+        assert str(Path.cwd()).encode() not in path.read_bytes()
+        assert b"site-packages" not in path.read_bytes()
+        for value in onnx.load(path, load_external_data=False).graph.input:
+            shape = [dim.dim_param for dim in value.type.tensor_type.shape.dim]
+            assert "batch" in shape or value.name == "position"
+
+
+def test_graphs_share_their_weights(exported: Exported) -> None:
+    folder, _ = exported
+    parameters = load_count(folder)
+    assert (folder / "weights.bin").stat().st_size < 4 * parameters * 1.05
+
+
+def load_count(folder: Path) -> int:
+    description = json.loads((folder / "bundle.json").read_text())
+    assert description["config"]["width"] == preset("tiny").width
+    from training.model import SleepLM
+
+    with torch.device("meta"):
+        return sum(p.numel() for p in SleepLM(preset("tiny")).parameters())
+
+
+def test_cached_captions_in_onnx_equal_the_uncached_network(exported: Exported, run_folder: Path) -> None:
+    folder, _ = exported
+    model = load_model(run_folder / "model.safetensors", preset("tiny"))
+    sessions = {name: ort.InferenceSession(folder / f"{name}.onnx") for name in GRAPHS}
+    rng = np.random.default_rng(2)
+    signals = rng.standard_normal((3, 11, 1920)).astype(np.float32)
+    present = np.ones((3, 11), np.float32)
+    _, tokens = sessions["signal_encoder"].run(None, {"signals": signals, "present": present})
+    domain, ids = np.array([0, 2, 4]), np.ones((3, 1), np.int64)
+    feeds = {"decoder_tokens": tokens, "domain": domain, "token_ids": ids}
+    logits, *state = sessions["decoder_prefill"].run(None, feeds)
+    names = [value.name for value in sessions["decoder_prefill"].get_outputs()][1:]
+    for position in range(1, 20):
+        chosen = logits.argmax(axis=1)[:, None]
+        whole = torch.from_numpy(ids)
+        with torch.no_grad():
+            expected = model.decode(model.encode_text(whole)[1], torch.from_numpy(tokens), torch.from_numpy(domain))
+        assert np.array_equal(expected[:, -1].argmax(dim=-1), chosen[:, 0])
+        ids = np.concatenate((ids, chosen), axis=1)
+        feeds = {"token_ids": chosen, "position": np.array(position), **dict(zip(names, state, strict=True))}
+        logits, *grown = sessions["decoder_step"].run(None, feeds)
+        state[: len(grown)] = grown
+
+
+def test_an_epoch_encodes_alike_alone_and_in_a_batch(exported: Exported) -> None:
+    session = ort.InferenceSession(exported[0] / "signal_encoder.onnx")
+    rng = np.random.default_rng(4)
+    feeds = {"signals": rng.standard_normal((4, 11, 1920)).astype(np.float32), "present": np.ones((4, 11), np.float32)}
+    together, _ = session.run(None, feeds)
+    alone, _ = session.run(None, {name: array[2:3] for name, array in feeds.items()})
+    np.testing.assert_allclose(alone[0], together[2], atol=1e-6)
+
+
+@pytest.mark.parametrize("lost", ["model.safetensors", "meta.json", "tokenizer.json"])
+def test_an_incomplete_run_is_refused(run_folder: Path, tmp_path: Path, lost: str) -> None:
+    run = shutil.copytree(run_folder, tmp_path / "run")
+    (run / lost).unlink()
+    with pytest.raises(ModelError, match=lost):
+        list(export_run(run, tmp_path / "out"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+
+
+def test_weights_of_another_network_are_refused(run_folder: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(run_folder, tmp_path / "run")
+    meta = json.loads((run / "meta.json").read_text())
+    meta["config"]["width"] = 64
+    (run / "meta.json").write_text(json.dumps(meta))
+    with pytest.raises(ModelError, match="not those of the network"):
+        list(export_run(run, tmp_path / "out"))
+    (run / "model.safetensors").write_bytes(b"broken")
+    with pytest.raises(ModelError, match="missing or damaged"):
+        list(export_run(run, tmp_path / "out"))
+
+
+def test_a_folder_with_other_things_is_never_replaced(run_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "precious.txt").write_text("mine")
+    with pytest.raises(UsageError, match="is not a bundle"):
+        list(export_run(run_folder, tmp_path))
+    assert (tmp_path / "precious.txt").read_text() == "mine"
+
+
+def test_unknown_options_and_folders_are_usage_errors(run_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no precision 'int3'.*fp32, fp16, int8"):
+        list(export_run(run_folder, tmp_path / "out", ExportOptions(precision="int3")))
+    with pytest.raises(UsageError, match="no run folder"):
+        list(export_run(tmp_path / "absent", tmp_path / "out"))
