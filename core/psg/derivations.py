@@ -145,6 +145,8 @@ def _cohort(read: list[_Signal]) -> list[_Signal]:
     """Read labels that only the company they keep explains."""
     by_label = {normalise(signal.info.label).replace(" ", ""): signal for signal in read}
     meaning: dict[str, Reading] = {}
+    if sum(signal.reading.role in ("eeg", "mastoid") for signal in read) == 1:
+        meaning["O2"] = OTHER  # alone, it is oxygen rather than an occipital electrode
     second = next((label for label in ("EEGSEC", "EEG2") if label in by_label), None)
     if "EEG" in by_label and ("THORRES" in by_label or second == "EEGSEC" or (second and "EEG1" not in by_label)):
         meaning["EEG"] = Reading("eeg", electrode="C4", reference="M1", note="as in SHHS")

@@ -1,7 +1,7 @@
 """From a recording's signals to the models' input: canonical units, one rate, one band, one scale. Pure functions."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +49,9 @@ class Trace:
     repairs: tuple[str, ...] = ()
 
 
-def load_traces(recording: "Recording", channel_map: ChannelMap) -> dict[str, Trace]:
+def load_traces(
+    recording: "Recording", channel_map: ChannelMap, channels: Collection[str] | None = None
+) -> dict[str, Trace]:
     """Read the channels that a recording has.
 
     Parameters
@@ -58,13 +60,16 @@ def load_traces(recording: "Recording", channel_map: ChannelMap) -> dict[str, Tr
         The open recording; only the signals of the map are read.
     channel_map
         The map of its signals.
+    channels
+        The channels that are needed; None for all. The others are not read.
 
     Returns
     -------
     dict
         Channel name to trace, for the channels that are there.
     """
-    return {source.target: _load(recording, source, channel_map) for source in channel_map.present()}
+    wanted = [source for source in channel_map.present() if channels is None or source.target in channels]
+    return {source.target: _load(recording, source, channel_map) for source in wanted}
 
 
 def _load(recording: "Recording", source: ChannelSource, channel_map: ChannelMap) -> Trace:

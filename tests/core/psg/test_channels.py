@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from core.psg.channels import CHANNELS, EXTRA_CHANNELS, MODEL_CHANNELS, ChannelMap, resolve
 from core.psg.labels import normalise, read_label
 from core.psg.recording import SignalInfo
+from core.psg.simulate.montage import draw_montage
 
 
 @dataclass(frozen=True)
@@ -346,6 +348,19 @@ def test_contralateral_mastoid_is_preferred_and_direct_before_computed() -> None
 def test_a_mastoid_of_another_rate_is_not_subtracted() -> None:
     source = resolve(signals(["C3", "M2"], {"M2": 128.0})).source("EEG_C3")
     assert source.labels == ("C3",)
+
+
+def test_oxygen_alone_is_no_occipital_electrode() -> None:
+    assert resolve(signals(["O2", "Flow"])).source("EEG_C4").state == "missing"
+    assert resolve(signals(["O2", "M1"])).source("EEG_C4").labels == ("O2", "M1")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_montage_of_the_simulator_is_mapped(seed: int) -> None:
+    rows = draw_montage(np.random.default_rng(seed)).signals
+    channel_map = resolve([SignalInfo(i, row.label, row.unit, float(row.rate), 1000) for i, row in enumerate(rows)])
+    assert {s.target: s.signals for s in channel_map.sources} == {row.channel: (i,) for i, row in enumerate(rows)}
+    assert all(source.state == "ok" for source in channel_map.sources)
 
 
 def test_of_duplicates_the_faster_is_taken() -> None:

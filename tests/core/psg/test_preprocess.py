@@ -107,6 +107,14 @@ def test_voltages_are_canonical_in_the_traces(whole: Path) -> None:
     assert set(traces) == {"EEG_C3", "EEG_C4", "EOG_L", "EMG_CHIN", "ECG", "THX", "SPO2", "POS"}
 
 
+def test_only_the_channels_that_are_needed_are_read(whole: Path) -> None:
+    recording = open_recording(whole)
+    channel_map = resolve(recording.signals)
+    traces = load_traces(recording, channel_map, ("EEG_C3", "ABD"))
+    assert set(traces) == {"EEG_C3"}
+    assert prepare(recording, channel_map, traces).states[0, COLUMN["ECG"]] == State.MISSING
+
+
 def test_saturation_is_held_and_no_finger_is_said(whole: Path) -> None:
     study = prepared(whole)
     oxygen = study.extras["SPO2"] * 10 + 90
