@@ -149,10 +149,12 @@ _EVENT_PATTERNS: tuple[tuple[re.Pattern[str], str | None], ...] = tuple(
 def event_type(text: str) -> str | None:
     """Return the event type that a label names, or None.
 
-    An apnea without its kind counts as obstructive, the kind that scoring programs give by default.
+    An apnea without its kind counts as obstructive, the kind that scoring programs give by default. A remark
+    in which an event is merely mentioned ("history of apnea") is none.
     """
     plain = text.partition("@@")[0].strip().lower().replace("_", " ")
-    if len(plain) > _LONGEST_EVENT_LABEL:
+    words = _WORD.findall(plain[:_LONGEST_LABEL])
+    if len(plain) > _LONGEST_LABEL or 2 * sum(bool(_EVENT_WORD.match(word)) for word in words) <= len(words):
         return None
     for pattern, kind in _EVENT_PATTERNS:
         if pattern.search(plain):
@@ -160,8 +162,16 @@ def event_type(text: str) -> str | None:
     return None
 
 
-_LONGEST_EVENT_LABEL = 64
+_LONGEST_LABEL = 64
 """Characters; longer texts are remarks, not labels."""
+_WORD = re.compile(r"[^\W\d]+\d?")
+_EVENT_WORD = re.compile(
+    r"(?:(?:micro|hypo|a)?(?:pn[eoé]|arous)\w*|(?:mixed|central|obstruct|clear|airway|desat|periodic|limb|leg|move|"
+    r"resp|effort|relat|oxygen|spontan|extern|result|associat|event|cortic|left|right)\w*|"
+    r"spo2?|sao2?|o2|rera|plms?|lms?|oa|ca|ma|osa|csa|hyp|aro|res|eeg|emg|chin|asda|aasm|cheshire|from|by|due|to|with|"
+    r"[a-z])$"
+)
+"""Words of event labels; a text of which they are not most is a remark."""
 
 _LIGHTS = re.compile(r"^\W*lights?[\s_-]*(off|out|on)\b", re.IGNORECASE)
 

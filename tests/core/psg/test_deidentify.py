@@ -37,7 +37,7 @@ def night(write_edf: Write, plus: str = "+C", bdf: bool = False, **options: obje
             b"+0\x1530\x14Sleep stage 4\x14\x00+0.5\x14Jane calls the nurse\x14\x00",
             b"+1.5\x1512.5\x14OA\x14Patient Roe restless\x14\x00",
             b"+2\x14Lights off - Dr. Adler\x14\x00\x00\x00hidden",
-            b"+3\x153\x14Arousal after Jane moved\x14\x00",
+            b"+3\x153\x14EEG arousal Jane\x14\x00",
         ]
         signals.insert(1, annotation_signal(time_keeping(onsets, lists), 40, bdf))
     reserved = f"{family}{plus} vendor" if plus else ("24BIT hidden" if bdf else "hidden")
@@ -136,7 +136,8 @@ def test_start_time_that_cannot_be_read_becomes_the_anonymous_one(write_edf: Wri
         ("Sleep stage 3", "Sleep stage 3"),
         ("Sleep stage W Mr Smith", None),
         ("Movement time", "Sleep stage ?"),
-        ("hypopnea (Dr. Adler)", "Hypopnea"),
+        ("hypopnea (Adler)", None),
+        ("central hypopnea (Adler)", "Hypopnea"),
         ("Lights On@@Jane", "Lights on"),
         ("Jane", None),
         ("Biocal: look left", None),
