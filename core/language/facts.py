@@ -110,7 +110,9 @@ def epoch_facts(
     found = scored
     if not any(event.type == "desaturation" for event in scored):
         found = (*scored, *measurements.events)
-    inside = (clip_to_epoch(event, epoch) for event in found)
+    begin, end = epoch * EPOCH_SECONDS, (epoch + 1) * EPOCH_SECONDS
+    near = [event for event in found if event.onset < end and event.onset + event.duration > begin]
+    inside = (clip_to_epoch(event, epoch) for event in near)
     events = sorted((event for event in inside if event is not None), key=lambda event: (event.onset, event.type))
     unusable = {
         channel.name: State(int(code)).name.lower()
