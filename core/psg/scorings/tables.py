@@ -98,7 +98,10 @@ def looks_like_scoring(text: str) -> bool:
     """Whether a text is a table with stages or lists one stage a line."""
     table = parse_table(text[:20_000])
     if table is not None:
-        return PROBABILITY_COLUMN not in table.columns
+        cells = table.column(_filled(table)) or []
+        named = any("stage" in name or name == "hypnogram" for name in table.columns)
+        known = any(stage_name(cell) or event_type(cell) or (named and stages_of_labels([cell])) for cell in cells)
+        return known and PROBABILITY_COLUMN not in table.columns
     lines = text[:20_000].splitlines()
     _, _, stages = _listed(lines[:-1] if len(text) > 20_000 else lines)
     return stages is not None and len(stages) >= _SHORTEST_LIST

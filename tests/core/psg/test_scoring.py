@@ -449,6 +449,7 @@ def test_a_models_output_is_never_found(tmp_path: Path) -> None:
     written(tmp_path, "night.txt", "Remarks of the night shift: stage 2 was lively.\n" * 20)
     written(tmp_path, "night.xml", "<settings/>")
     written(tmp_path, "night.csv", "time,temperature\n0,36.5\n")
+    written(tmp_path, "night.tsv", "time\tevent\n22:15:30\tnurse enters\n22:20:00\tquestionnaire, score 4\n")
     assert find_scoring(tmp_path / "night.edf") is None
     assert read_scoring(path).stages == ("W",)
 
