@@ -93,24 +93,7 @@ def _find(label: str, signals: "Sequence[SignalInfo]", target: str) -> "SignalIn
     raise UsageError(f"The montage wants '{label}' for {target}, but the file has no such signal.", hint)
 
 
-def read_montage(path: Path) -> Montage:
-    """Read a montage file.
-
-    Parameters
-    ----------
-    path
-        A TOML file with the tables ``[channels]``, ``[units]`` and ``[position]``, as ``write_montage`` makes it.
-
-    Returns
-    -------
-    Montage
-        What the file says.
-
-    Raises
-    ------
-    UsageError
-        If the file does not exist, is no TOML, or names a table, channel or position that does not exist.
-    """
+def _document(path: Path) -> dict[str, Any]:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -131,6 +114,28 @@ def read_montage(path: Path) -> Montage:
             raise UsageError(
                 f"In the montage {path}, {table} is no table.", f"Begin it with [{table}] on a line of its own."
             )
+    return document
+
+
+def read_montage(path: Path) -> Montage:
+    """Read a montage file.
+
+    Parameters
+    ----------
+    path
+        A TOML file with the tables ``[channels]``, ``[units]`` and ``[position]``, as ``write_montage`` makes it.
+
+    Returns
+    -------
+    Montage
+        What the file says.
+
+    Raises
+    ------
+    UsageError
+        If the file does not exist, is no TOML, or names a table, channel or position that does not exist.
+    """
+    document = _document(path)
     channels: dict[str, Any] = document.get("channels", {})
     units: dict[str, Any] = document.get("units", {})
     for target in (*channels, *units):

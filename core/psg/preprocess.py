@@ -114,17 +114,7 @@ def prepare(recording: "Recording", channel_map: ChannelMap, traces: Mapping[str
     StudyError
         If the recording is shorter than one epoch, or has none of the channels.
     """
-    n_epochs = int((recording.duration + 1e-3) // EPOCH_SECONDS)
-    if n_epochs == 0:
-        raise StudyError(
-            f"{recording.study}: the recording lasts {recording.duration:.1f} s, less than one epoch.",
-            f"An epoch has {EPOCH_SECONDS} s; give a longer recording.",
-        )
-    if not traces:
-        labels = ", ".join(f"'{label.strip()}'" for label in channel_map.unused[:12]) or "no signals"
-        raise StudyError(
-            f"{recording.study}: no signal is one of the model's channels; found {labels}.", "Name them with a montage."
-        )
+    n_epochs = _whole_epochs(recording, channel_map, traces)
     states = assess(traces, n_epochs)
     signals = np.empty((n_epochs, len(MODEL_CHANNELS), EPOCH_SAMPLES), dtype=np.float32)
     extras: dict[str, NDArray[np.float32]] = {}
@@ -150,6 +140,21 @@ def prepare(recording: "Recording", channel_map: ChannelMap, traces: Mapping[str
         repairs=repairs,
         source_format=recording.format,
     )
+
+
+def _whole_epochs(recording: "Recording", channel_map: ChannelMap, traces: Mapping[str, Trace]) -> int:
+    n_epochs = int((recording.duration + 1e-3) // EPOCH_SECONDS)
+    if n_epochs == 0:
+        raise StudyError(
+            f"{recording.study}: the recording lasts {recording.duration:.1f} s, less than one epoch.",
+            f"An epoch has {EPOCH_SECONDS} s; give a longer recording.",
+        )
+    if not traces:
+        labels = ", ".join(f"'{label.strip()}'" for label in channel_map.unused[:12]) or "no signals"
+        raise StudyError(
+            f"{recording.study}: no signal is one of the model's channels; found {labels}.", "Name them with a montage."
+        )
+    return n_epochs
 
 
 def map_rows(channel_map: ChannelMap) -> dict[str, Any]:
@@ -298,6 +303,16 @@ def traces_of(study: PreparedStudy) -> dict[str, Trace]:
     return traces
 
 
+def _check_shape(array: NDArray[Any], study: str) -> None:
+    wanted = (len(MODEL_CHANNELS), EPOCH_SAMPLES)
+    if array.ndim != 3 or array.shape[1:] != wanted or array.shape[0] == 0 or array.dtype.kind not in "fiu":
+        shape = "x".join(str(size) for size in array.shape)
+        raise StudyError(
+            f"{study}: the array is {array.dtype} of {shape}, not numbers of Nx{wanted[0]}x{wanted[1]}.",
+            f"Give epochs of 30 s at {MODEL_RATE} Hz with the channels {', '.join(MODEL_CHANNELS)}.",
+        )
+
+
 def prepared_from_array(array: NDArray[Any], study: str) -> PreparedStudy:
     """Take an array as prepared; nothing is normalised again.
 
@@ -318,13 +333,7 @@ def prepared_from_array(array: NDArray[Any], study: str) -> PreparedStudy:
     StudyError
         If the shape or type is another.
     """
-    wanted = (len(MODEL_CHANNELS), EPOCH_SAMPLES)
-    if array.ndim != 3 or array.shape[1:] != wanted or array.shape[0] == 0 or array.dtype.kind not in "fiu":
-        shape = "x".join(str(size) for size in array.shape)
-        raise StudyError(
-            f"{study}: the array is {array.dtype} of {shape}, not numbers of Nx{wanted[0]}x{wanted[1]}.",
-            f"Give epochs of 30 s at {MODEL_RATE} Hz with the channels {', '.join(MODEL_CHANNELS)}.",
-        )
+    _check_shape(array, study)
     signals = np.ascontiguousarray(array, dtype=np.float32)
     digest = hashlib.sha256(signals.data).hexdigest()
     repairs: tuple[str, ...] = ()
