@@ -24,6 +24,9 @@ LEAST_COVERED = 12.0  # s of an epoch that intervals have to cover
 LEAST_SHARE = 0.5  # of the 0.05 to 8 Hz power that breathing has to hold in an epoch
 ENVELOPE_SECONDS = 4  # over which the size of breathing is taken: about a breath
 BASELINE_SECONDS = 300  # around, in which the baseline of the amplitude is taken
+LEAST_BREATHING = 0.25  # of the usable epochs that have to show breathing
+LEAST_RATE = 4.0  # Hz
+LEAST_SHAPE_RATE = 8.0  # Hz, for the shape of a breath
 LEAST_COHERENCE = 0.6
 
 
@@ -197,7 +200,7 @@ def measure_breathing(
     """
     nothing = np.full(n_epochs, np.nan)
     values: dict[str, NDArray[np.float64]] = {}
-    channels = {short: sampled(traces, states, name, BREATH_RATE, n_epochs) for short, name in BREATHING.items()}
+    channels = {short: breathing_channel(traces, states, name, n_epochs) for short, name in BREATHING.items()}
     for short, channel in channels.items():
         values[f"{short}_rate"] = values[f"{short}_variability"] = nothing
         if channel is not None:
@@ -210,11 +213,43 @@ def measure_breathing(
     values["flow_flatness"] = values["airflow_amplitude"] = values["effort_phase"] = nothing
     if airflow is not None:
         told = np.isfinite(values["airflow_rate"])
-        values["flow_flatness"] = np.where(told, flatness(airflow), np.nan)
+        if traces["AF"].rate >= LEAST_SHAPE_RATE:
+            values["flow_flatness"] = np.where(told, flatness(airflow), np.nan)
         values["airflow_amplitude"] = amplitude_ratio(airflow)
     if thorax is not None and abdomen is not None:
         values["effort_phase"] = effort_phase(thorax, abdomen)
     return values
+
+
+def breathing_channel(
+    traces: Mapping[str, Trace], states: NDArray[np.uint8], name: str, n_epochs: int
+) -> Sampled | None:
+    """Take an airflow or effort channel to ``BREATH_RATE``, if it shows breathing at all.
+
+    Parameters
+    ----------
+    traces
+        Channel name to trace.
+    states
+        Shape (epochs, channels), state codes.
+    name
+        Name of the channel.
+    n_epochs
+        Number of epochs.
+
+    Returns
+    -------
+    Sampled | None
+        None where the channel is absent, sampled below 4 Hz (such a track is an envelope, not breaths), or noise: where
+        breathing holds less than half of the power in more than three quarters of the usable epochs.
+    """
+    if name not in traces or traces[name].rate < LEAST_RATE:
+        return None
+    channel = sampled(traces, states, name, BREATH_RATE, n_epochs)
+    if channel is None:
+        return None
+    share = _breathing_share(channel)[channel.usable]
+    return channel if np.mean(share >= LEAST_SHARE) >= LEAST_BREATHING else None
 
 
 def envelope(channel: Sampled) -> NDArray[np.float64]:

@@ -298,7 +298,7 @@ def _thinned(energy: NDArray[np.float64], peaks: NDArray[np.int64]) -> NDArray[n
     tight = np.zeros(len(peaks), dtype=bool)
     tight[[0, -1]] = True  # at the ends nothing tells how long the interval is
     tight[1:-1] = peaks[2:] - peaks[:-2] < LATE * usual
-    return peaks[~(low & tight)]
+    return np.asarray(peaks[~(low & tight)], dtype=np.int64)
 
 
 def _completed(energy: NDArray[np.float64], peaks: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from core.language.epochs import sampled
-from core.language.measure_breathing import BREATH_RATE, ENVELOPE_SECONDS, envelope
+from core.language.measure_breathing import ENVELOPE_SECONDS, breathing_channel, envelope
 from core.language.measure_oxygen import desaturations, oxygen_course
 from core.psg.preprocess import Trace
 from core.psg.scoring import Event
@@ -23,6 +22,7 @@ SHORTEST = 10.0  # s (AASM)
 LONGEST = 120.0  # s; a longer change of amplitude is a change of sensor or posture
 JOINED = 2  # s of recovery that do not end an event
 DESATURATION_LAG = 45.0  # s from the end of an event to the onset of the desaturation that it caused
+AROUSAL_LAG = 5.0  # s from the end of an event to the onset of the arousal that ended it
 NO_EFFORT = 0.25  # of the effort's baseline
 SOME_EFFORT = 0.4  # of the effort's baseline
 
@@ -35,15 +35,17 @@ class _Course:
     """Shape (seconds,); 1 is usual, NaN unknown."""
 
 
-def respiratory_events(traces: Mapping[str, Trace], states: NDArray[np.uint8]) -> tuple[Event, ...]:
+def respiratory_events(
+    traces: Mapping[str, Trace], states: NDArray[np.uint8], arousals: Sequence[Event] = ()
+) -> tuple[Event, ...]:
     """Find apneas and hypopneas (AASM manual 2.6, section VIII).
 
     Airflow, nasal pressure or thermistor in any unit, is followed as the excursion of four seconds against the
     80th percentile of the two minutes before. An apnea falls by 90 %, a hypopnea by at least 30 % with a
     desaturation of 3 % that begins before 45 s after its end; both last 10 s or more. An apnea is central without
     effort, mixed when effort comes back before its end, obstructive otherwise. Without a saturation, a hypopnea has to
-    fall by half. Without an EEG, arousals cannot confirm a hypopnea, and wake is not told from sleep: the caller
-    keeps the events of sleep.
+    fall by half. Arousals, where they are known, confirm a hypopnea as a desaturation does. Wake is not told from
+    sleep here: the caller keeps the events of sleep.
 
     Parameters
     ----------
@@ -51,12 +53,14 @@ def respiratory_events(traces: Mapping[str, Trace], states: NDArray[np.uint8]) -
         Channel name to trace.
     states
         Shape (epochs, channels), state codes.
+    arousals
+        Arousals that are known from elsewhere (a scoring, a model); empty for a home test.
 
     Returns
     -------
     tuple[Event, ...]
         In order of onset, with a confidence: 0.9 for an apnea (0.6 without an effort to type it), 0.8 for a hypopnea
-        with its desaturation, 0.4 for one that only airflow shows; none without a usable airflow.
+        with its desaturation or arousal, 0.4 for one that only airflow shows; none without a usable airflow.
     """
     n_epochs = len(states)
     airflow = _course(traces, states, "AF")
@@ -72,6 +76,7 @@ def respiratory_events(traces: Mapping[str, Trace], states: NDArray[np.uint8]) -
             continue
         known = np.isfinite(saturation[int(start) : int(end + DESATURATION_LAG)]).mean() > 0.5
         linked = any(start <= fall.onset <= end + DESATURATION_LAG for fall in falls)
+        linked |= any(start <= arousal.onset <= end + AROUSAL_LAG for arousal in arousals)
         inside = airflow.relative[int(start) + 2 : int(end) - 2]
         deep = bool(len(inside)) and float(np.nanmedian(inside)) <= HYPOPNEA_ALONE
         if linked:
@@ -82,7 +87,7 @@ def respiratory_events(traces: Mapping[str, Trace], states: NDArray[np.uint8]) -
 
 
 def _course(traces: Mapping[str, Trace], states: NDArray[np.uint8], name: str) -> _Course | None:
-    channel = sampled(traces, states, name, BREATH_RATE, len(states))
+    channel = breathing_channel(traces, states, name, len(states))
     if channel is None:
         return None
     size = envelope(channel)

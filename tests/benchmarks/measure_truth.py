@@ -19,6 +19,7 @@ from core.language.measure_eeg import detect_spindles
 from core.language.respiratory_events import respiratory_events
 from core.psg.preprocess import EPOCH_SECONDS, Trace
 from core.psg.quality import assess
+from core.psg.scoring import Event
 from core.psg.simulate.night import NightOptions, SimulatedNight, simulate_night
 
 Spans = NDArray[np.float64]  # (events, 2): onset and end in seconds
@@ -96,6 +97,9 @@ def events(
             spans(night.truth.events, (*apneas, "hypopnea")), spans(breathing, (*apneas, "hypopnea"))
         ),
     }
+    arousals = [Event("arousal", e.onset, e.duration) for e in night.truth.events if e.type == "arousal"]
+    confirmed = respiratory_events(traces, states, arousals)
+    kinds["both, given arousals"] = f1(spans(night.truth.events, (*apneas, "hypopnea")), spans(confirmed))
     for kind in (*apneas, "hypopnea"):
         kinds[kind] = f1(spans(night.truth.events, (kind,)), spans(breathing, (kind,)))
     return kinds

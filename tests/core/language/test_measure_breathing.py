@@ -55,6 +55,7 @@ def test_noise_is_not_breathing() -> None:
     values = measure_breathing(traces(AF=RNG.standard_normal(len(TIME)), THX=np.zeros(len(TIME))), STATES, N)
     assert np.isnan(values["airflow_rate"]).all()
     assert np.isnan(values["flow_flatness"]).all()
+    assert np.isnan(values["airflow_amplitude"]).all()
     assert np.isnan(values["thoracic_rate"]).all()
 
 
@@ -74,3 +75,8 @@ def test_phase_between_the_efforts(lag: float) -> None:
 def test_unrelated_efforts_have_no_phase() -> None:
     values = measure_breathing(traces(THX=breath(15.0), ABD=breath(22.0)), STATES, N)
     assert np.isnan(values["effort_phase"]).all()
+
+
+def test_a_track_of_one_value_a_second_is_no_breathing_signal() -> None:
+    slow = Trace("AF", np.sin(2 * np.pi * 0.25 * np.arange(N * 30)).astype(np.float32), 1.0)
+    assert np.isnan(measure_breathing({"AF": slow}, STATES, N)["airflow_rate"]).all()

@@ -67,6 +67,11 @@ def test_a_hypopnea_needs_its_desaturation() -> None:
     assert respiratory_events(study(breathing(0.55), breathing(0.7), 1.0), STATES) == ()
 
 
+def test_an_arousal_confirms_a_hypopnea_too() -> None:
+    arousals = [Event("arousal", onset + 26.0, 5.0) for onset in ONSETS]
+    assert_placed(respiratory_events(study(breathing(0.55), breathing(0.7), 1.0), STATES, arousals), "hypopnea")
+
+
 def test_without_a_saturation_a_hypopnea_has_to_be_deep_and_is_less_sure() -> None:
     events = respiratory_events(study(breathing(0.4), None, None), STATES)
     assert_placed(events, "hypopnea")
