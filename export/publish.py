@@ -28,6 +28,8 @@ from training.model import SleepLM
 FORMAT = 1
 BUNDLE_FILE, TOKENIZER_FILE = "bundle.json", "tokenizer.json"
 WEIGHTS, META = "model.safetensors", "meta.json"
+TOLD = ("preset", "seed", "step", "finished", "figures", "auxiliary", "training")
+"""Entries of meta.json that the bundle repeats; its split names subjects and stays behind."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def export_run(run: Path, out: Path, options: ExportOptions | None = None) -> It
         tokenizer=tokenizer,
         tokens={"start": 1, "end": 2, "pad": 0},
         staging=meta.get("staging") or {},
-        training=meta.get("training") or {},
+        training={name: meta[name] for name in TOLD if name in meta},
     )
     yield from publish(load_model(run / WEIGHTS, config), facts, out, options)
 

@@ -13,8 +13,11 @@ import torch
 
 from core.errors import ModelError, UsageError
 from core.inference.bundle import load_bundle
+from core.inference.decoding import DecodeOptions, greedy
+from core.inference.engine import Engine
 from export.publish import ExportEvent, ExportOptions, export_run, load_model
 from training.config import preset
+from training.model import SleepLM
 
 GRAPHS = {"signal_encoder", "text_encoder", "decoder_prefill", "decoder_step", "reconstruction"}
 Exported = tuple[Path, list[ExportEvent]]
@@ -43,6 +46,7 @@ def test_the_bundle_describes_every_file_of_it(exported: Exported) -> None:
     assert description["slots"] is True
     assert description["has_present_input"] is True
     assert description["staging"]["temperature"] == 9.0
+    assert description["training"] == {"training": {"steps": 0}}
 
 
 def test_the_runtime_reads_the_bundle(exported: Exported) -> None:
@@ -65,18 +69,9 @@ def test_graphs_are_valid_onnx_with_free_axes_and_no_trace_of_the_machine(export
 
 
 def test_graphs_share_their_weights(exported: Exported) -> None:
-    folder, _ = exported
-    parameters = load_count(folder)
-    assert (folder / "weights.bin").stat().st_size < 4 * parameters * 1.05
-
-
-def load_count(folder: Path) -> int:
-    description = json.loads((folder / "bundle.json").read_text())
-    assert description["config"]["width"] == preset("tiny").width
-    from training.model import SleepLM
-
     with torch.device("meta"):
-        return sum(p.numel() for p in SleepLM(preset("tiny")).parameters())
+        parameters = sum(p.numel() for p in SleepLM(preset("tiny")).parameters())
+    assert (exported[0] / "weights.bin").stat().st_size < 4 * parameters * 1.05
 
 
 def test_cached_captions_in_onnx_equal_the_uncached_network(exported: Exported, run_folder: Path) -> None:
@@ -101,6 +96,25 @@ def test_cached_captions_in_onnx_equal_the_uncached_network(exported: Exported, 
         feeds = {"token_ids": chosen, "position": np.array(position), **dict(zip(names, state, strict=True))}
         logits, *grown = sessions["decoder_step"].run(None, feeds)
         state[: len(grown)] = grown
+
+
+def test_the_runtime_writes_what_the_network_does(exported: Exported, run_folder: Path) -> None:
+    engine = Engine(load_bundle(exported[0]), "cpu")
+    model = load_model(run_folder / "model.safetensors", preset("tiny"))
+    signals = np.random.default_rng(6).standard_normal((2, 11, 1920)).astype(np.float32)
+    _, tokens = engine.encode(signals)
+    written = greedy(engine, tokens, [1, 4], DecodeOptions(max_tokens=12))
+    for row, domain in enumerate((1, 4)):
+        ids = torch.tensor([[1, *written[row].ids.tolist()]])
+        with torch.no_grad():
+            logits = model.decode(
+                model.encode_text(ids)[1], torch.from_numpy(tokens[row : row + 1]), torch.tensor([domain])
+            )
+        assert logits[0, :-1].argmax(dim=-1).tolist() == ids[0, 1:].tolist()
+    prompt = engine.embed_texts(["REM sleep"])
+    with torch.no_grad():
+        expected, _ = model.encode_text(torch.from_numpy(engine.tokenizer.encode(["REM sleep"])))
+    np.testing.assert_allclose(prompt, expected.numpy(), atol=1e-5)
 
 
 def test_an_epoch_encodes_alike_alone_and_in_a_batch(exported: Exported) -> None:

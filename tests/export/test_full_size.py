@@ -1,0 +1,45 @@
+"""The published network at its full size, with random weights in the published form: `pytest -m slow tests/export`."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+import torch
+
+from export.import_checkpoint import import_checkpoint
+from training.config import preset
+from training.model import SleepLM
+from training.sleeplm import to_published
+
+
+@pytest.mark.slow
+def test_all_585_tensors_import_export_and_write(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    published = to_published(SleepLM(preset("sleeplm-base")))
+    assert len(published) == 585
+    checkpoint = tmp_path / "model_checkpoint.pt"
+    torch.save({"epoch": 1, "state_dict": {f"module.{k}": x.contiguous() for k, x in published.items()}}, checkpoint)
+    del published
+    out = tmp_path / "sleeplm-base"
+    events = list(import_checkpoint(checkpoint, out))
+    checkpoint.unlink()
+    assert events[-1].folder == out
+    description = json.loads((out / "bundle.json").read_text())
+    assert description["config"]["vocab_size"] == 49408
+    assert 4 * 402e6 < description["weights"]["bytes"] < 4 * 402e6 * 1.3
+    signals = np.random.default_rng(0).standard_normal((1, 10, 1920)).astype(np.float32)
+    embedding, tokens = ort.InferenceSession(out / "signal_encoder.onnx").run(None, {"signals": signals})
+    assert embedding.shape == (1, 512)
+    feeds = {"decoder_tokens": tokens, "domain": np.array([4]), "token_ids": np.array([[49406]])}
+    prefill = ort.InferenceSession(out / "decoder_prefill.onnx")
+    names = [value.name for value in prefill.get_outputs()][1:]
+    logits, *state = prefill.run(None, feeds)
+    step = ort.InferenceSession(out / "decoder_step.onnx")
+    for position in range(1, 12):
+        chosen = logits.argmax(axis=1)[:, None]
+        cached = dict(zip(names, state, strict=True))
+        logits, *grown = step.run(None, {"token_ids": chosen, "position": np.array(position), **cached})
+        state[: len(grown)] = grown
+        assert np.isfinite(logits).all()
