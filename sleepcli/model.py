@@ -1,12 +1,14 @@
-"""The model that the options chose: opened once here, so that a wrong name ends the command at once."""
+"""The model and files that the options chose: looked at once here, so that a wrong name ends the command at once."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.errors import UsageError
 from sleepcli import ui
 
 if TYPE_CHECKING:
-    from core.inference.tasks import ModelChoice
+    from core.inference.tasks import ModelChoice, Reading
 
 
 def model_choice(model: str, device: str, batch: int, jobs: int) -> "ModelChoice":
@@ -38,3 +40,23 @@ def about_model(choice: "ModelChoice", options: Mapping[str, Any]) -> dict[str, 
         "options": named,
         "key": f"{bundle.content_hash} {sorted(named.items())}",
     }
+
+
+def reading(montage: Path | None, scoring: Path | None, no_scoring: bool) -> "Reading":
+    """Turn the options about reading studies into one; a file that is not there is wrong usage.
+
+    Raises
+    ------
+    UsageError
+        The montage or the scoring cannot be read, or a scoring was both given and refused.
+    """
+    from core.inference.tasks import Reading
+    from core.psg.montage import read_montage
+
+    if montage is not None:
+        read_montage(montage)
+    if scoring is not None and not scoring.is_file():
+        raise UsageError(f"There is no scoring {scoring}.", "Check the path of --scoring.")
+    if scoring is not None and no_scoring:
+        raise UsageError("--scoring and --no-scoring contradict each other.", "Give one of them.")
+    return Reading(montage, scoring, not no_scoring)

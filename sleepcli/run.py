@@ -97,7 +97,7 @@ def finish(rows: Sequence[StudyRow]) -> None:
 
 def _talk(row: StudyRow) -> None:
     if row.outcome == "failed":
-        ui.error(f"{row.study}: {row.message}", row.hint)
+        ui.error(row.message if row.study in row.message else f"{row.study}: {row.message}", row.hint)
     for warning in row.result.warnings:
         ui.warn(f"{row.study}: {warning}")
     if row.outcome == "skipped":

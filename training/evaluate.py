@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from core.language.describe import DOMAINS, EpochFacts, describe
 from core.language.read_back import read_back
 from core.language.tokenizer import Tokenizer
-from training.figures import (
+from core.inference.figures import (
     RetrievalFigures,
     StagingFigures,
     interval_by_subject,

@@ -7,7 +7,7 @@ import typer
 from core.batch import StudyRow
 from core.errors import UsageError
 from sleepcli import options, ui
-from sleepcli.model import about_model, model_choice
+from sleepcli.model import about_model, model_choice, reading
 from sleepcli.run import RunOptions, finish, run_studies
 
 SHOWN = 3
@@ -48,7 +48,7 @@ def caption(
       sleepcli caption study.edf --measured --json > pairs.jsonl
     """
     from core.inference.captioning import CaptionOptions
-    from core.inference.tasks import CaptionTask, Reading
+    from core.inference.tasks import CaptionTask
 
     chosen = _domains(domains)
     said = {"scoring": str(scoring), "no_scoring": no_scoring, "montage": str(montage), "domains": ",".join(chosen)}
@@ -57,7 +57,7 @@ def caption(
     else:
         choice = model_choice(model, device, batch, jobs)
         about = about_model(choice, said)
-    task = CaptionTask(out, choice, Reading(montage, scoring, not no_scoring), CaptionOptions(chosen))
+    task = CaptionTask(out, choice, reading(montage, scoring, no_scoring), CaptionOptions(chosen))
     rows = run_studies(task, paths, RunOptions("caption", out, jobs, on_error, json, study_id, about), show_captions)
     finish(rows)
 

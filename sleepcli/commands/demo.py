@@ -67,7 +67,7 @@ class DemoTask:
 
     def __call__(self, item: StudyInput) -> Outcome:
         """Caption, stage, embed, summarise and query one study."""
-        from core.inference.agreement import agreement
+        from core.inference.figures import stage_indices, staging_figures
         from core.inference.night import NightOptions, read_night
         from core.inference.results import finite, night_summary
         from core.inference.search import index_night, search
@@ -85,7 +85,7 @@ class DemoTask:
         truth = read_scoring(item.path.with_name(f"{item.study}.truth.json"), study.start, study.n_epochs)
         figures = stage_figures(night.staging) | {
             "text": night_summary(study, night.staging, night)["text"],
-            "kappa": round(agreement(truth.stages, night.staging.stages).kappa, 3),
+            "kappa": round(staging_figures(stage_indices(truth.stages), stage_indices(night.staging.stages)).kappa, 3),
             "answers": answers,
         }
         files = tuple(f"{item.study}.{kind}" for kind in OUTPUTS)

@@ -2,7 +2,7 @@
 
 from core.batch import StudyRow
 from sleepcli import options, ui
-from sleepcli.model import about_model, model_choice
+from sleepcli.model import about_model, model_choice, reading
 from sleepcli.run import RunOptions, finish, run_studies
 
 
@@ -26,10 +26,10 @@ def embed(
 
       sleepcli embed study.edf --json | head -1
     """
-    from core.inference.tasks import EmbedTask, Reading
+    from core.inference.tasks import EmbedTask
 
     choice = model_choice(model, device, batch, jobs)
-    task = EmbedTask(out, choice, Reading(montage, None, False))
+    task = EmbedTask(out, choice, reading(montage, None, True))
     about = about_model(choice, {"montage": str(montage)})
     rows = run_studies(task, paths, RunOptions("embed", out, jobs, on_error, json, study_id, about), _show)
     finish(rows)

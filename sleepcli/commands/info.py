@@ -9,6 +9,7 @@ import typer
 from core.batch import Outcome, StudyInput, StudyRow
 from core.errors import UsageError
 from sleepcli import options, ui
+from sleepcli.model import reading
 from sleepcli.run import RunOptions, finish, run_studies, studies_of
 
 COLUMNS = ("target", "source", "derivation", "rate", "unit", "state", "reason")
@@ -34,6 +35,7 @@ def info(
     """
     if write_montage is not None and len(studies_of(paths)) > 1:
         raise UsageError("--write-montage takes one study.", "Give one path.")
+    reading(montage, None, False)
     task = InfoTask(montage, write_montage)
     rows = run_studies(task, paths, RunOptions("info", None, 1, on_error, json), _show)
     finish(rows)

@@ -7,6 +7,7 @@ import typer
 
 from core.batch import StudyRow
 from sleepcli import options, ui
+from sleepcli.model import reading
 from sleepcli.run import RunOptions, finish, run_studies
 
 
@@ -29,9 +30,9 @@ def prepare(
 
       sleepcli prepare study.edf --scoring study.xml --out prepared
     """
-    from core.inference.tasks import PrepareTask, Reading
+    from core.inference.tasks import PrepareTask
 
-    task = PrepareTask(out, Reading(montage, scoring, not no_scoring))
+    task = PrepareTask(out, reading(montage, scoring, no_scoring))
     said = {"scoring": str(scoring), "no_scoring": no_scoring, "montage": str(montage)}
     about = {"options": said, "key": f"prepare {sorted(said.items())}"}
     rows = run_studies(task, paths, RunOptions("prepare", out, jobs, on_error, json, study_id, about), _show)

@@ -6,7 +6,7 @@ import typer
 
 from core.batch import StudyRow
 from sleepcli import options, ui
-from sleepcli.model import about_model, model_choice
+from sleepcli.model import about_model, model_choice, reading
 from sleepcli.run import RunOptions, finish, run_studies
 
 
@@ -35,11 +35,11 @@ def query(
       sleepcli query "obstructive apnea" nights/ --json
     """
     from core.inference.search import IndexedStudy, search
-    from core.inference.tasks import IndexTask, Reading
+    from core.inference.tasks import IndexTask
 
     choice = model_choice(model, device, batch, 1)
     found: list[IndexedStudy] = []
-    task = IndexTask(choice, Reading(montage, None, not no_scoring), found)
+    task = IndexTask(choice, reading(montage, None, no_scoring), found)
     run_options = RunOptions("query", on_error=on_error, about=about_model(choice, {}))
     rows = run_studies(task, paths, run_options, _quiet)
     answer = search(text, found, choice.engine(), top)

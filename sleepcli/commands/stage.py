@@ -2,7 +2,7 @@
 
 from core.batch import StudyRow
 from sleepcli import options, ui
-from sleepcli.model import about_model, model_choice
+from sleepcli.model import about_model, model_choice, reading
 from sleepcli.run import RunOptions, finish, run_studies
 
 
@@ -32,10 +32,10 @@ def stage(
 
       sleepcli stage study.edf --json | head -3
     """
-    from core.inference.tasks import Reading, StageTask
+    from core.inference.tasks import StageTask
 
     choice = model_choice(model, device, batch, jobs)
-    task = StageTask(out, choice, Reading(montage, scoring, not no_scoring))
+    task = StageTask(out, choice, reading(montage, scoring, no_scoring))
     about = about_model(choice, {"scoring": str(scoring), "no_scoring": no_scoring, "montage": str(montage)})
     rows = run_studies(task, paths, RunOptions("stage", out, jobs, on_error, json, study_id, about), show_stages)
     finish(rows)

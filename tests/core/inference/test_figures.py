@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.figures import best_temperature, interval_by_subject, retrieval_figures, staging_figures
+from core.inference.figures import best_temperature, interval_by_subject, retrieval_figures, staging_figures
 
 
 def test_kappa_of_a_two_stage_night():

@@ -26,6 +26,11 @@ class StagingFigures:
     """[5, 6]: scored stage (row) by given stage (column), the last column is `?`."""
 
 
+def stage_indices(stages: Sequence[str]) -> NDArray[np.int64]:
+    """Turn stage labels into indices in `STAGES`, [N]; −1 for `?`."""
+    return np.array([STAGES.index(stage) if stage in STAGES else -1 for stage in stages], np.int64)
+
+
 def staging_figures(truth: NDArray[np.integer], given: NDArray[np.integer]) -> StagingFigures:
     """Compare stages.
 

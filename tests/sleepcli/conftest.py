@@ -1,0 +1,65 @@
+"""Small EDFs and the fake bundle, for commands that are run as people run them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyedflib
+import pytest
+
+from tests.core.inference.fake_bundle import write_fake_bundle
+
+ROOT = Path(__file__).resolve().parents[2]
+RATE = 128
+PLANTED = "Planted^Patient"
+"""A name in every header field that can hold one; no output may show it."""
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def write_edf(path: Path, labels: tuple[str, ...], epochs: int = 4, seed: int = 0) -> Path:
+    """Write an EDF of noise, a second a record, with names planted in its header."""
+    rng = np.random.default_rng(seed)
+    with pyedflib.EdfWriter(str(path), len(labels), file_type=pyedflib.FILETYPE_EDF) as writer:
+        for number, label in enumerate(labels):
+            header = {"label": label, "dimension": "uV", "sample_frequency": RATE, "transducer": PLANTED}
+            limits = {"physical_min": -500.0, "physical_max": 500.0, "digital_min": -32768, "digital_max": 32767}
+            writer.setSignalHeader(number, {**header, **limits, "prefilter": PLANTED})
+        writer.setPatientName(PLANTED)
+        writer.setTechnician(PLANTED)
+        writer.setEquipment(PLANTED)
+        writer.writeSamples([30 * rng.standard_normal(30 * epochs * RATE) for _ in labels])
+    return path
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_fake_bundle(tmp_path_factory.mktemp("models") / "fake")
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    return write_edf(tmp_path / "study.edf", ("EEG C3-M2", "EOG E1-M2", "EMG chin"))
+
+
+@pytest.fixture
+def sleepcli(tmp_path: Path, model: Path) -> Command:
+    """Run the program in a process of its own, with the fake model as the default and in an empty folder."""
+
+    def run(*arguments: object, text: str = "") -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "SLEEPCLI_MODEL": str(model), "COLUMNS": "100"}
+        return subprocess.run(
+            [sys.executable, "-c", "from sleepcli.app import app; app()", *map(str, arguments)],
+            cwd=tmp_path,
+            env=environment,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
