@@ -183,15 +183,15 @@ def heart_rate(beats: NDArray[np.float64], n_epochs: int) -> NDArray[np.float64]
     Returns
     -------
     NDArray[np.float64]
-        Shape (epochs, 30), beats a minute in the middle of each second: 60 over the mean of three normal
-        intervals, interpolated; NaN further than 5 s from the middle of a normal interval.
+        Shape (epochs, 30), beats a minute in the middle of each second: 60 over the mean of three plausible
+        intervals (an early beat and its pause cancel), interpolated; NaN further than 5 s from the middle of one.
     """
-    normal = sinus_intervals(beats)
+    plausible = (np.diff(beats) >= PLAUSIBLE[0]) & (np.diff(beats) <= PLAUSIBLE[1])
     seconds = np.arange(n_epochs * EPOCH_SECONDS) + 0.5
-    if normal.sum() < 3:
+    if plausible.sum() < 3:
         return np.full((n_epochs, EPOCH_SECONDS), np.nan)
-    intervals = np.diff(beats)[normal]
-    middles = (beats[:-1] + np.diff(beats) / 2)[normal]
+    intervals = np.diff(beats)[plausible]
+    middles = (beats[:-1] + np.diff(beats) / 2)[plausible]
     smooth = 60.0 / ndimage.uniform_filter1d(intervals, 3, mode="nearest")
     after = np.clip(np.searchsorted(middles, seconds), 1, len(middles) - 1)
     distance = np.minimum(np.abs(middles[after] - seconds), np.abs(seconds - middles[after - 1]))
