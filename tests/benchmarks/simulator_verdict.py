@@ -16,6 +16,7 @@ import argparse
 import json
 import sys
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,7 @@ def report(nights: list[dict[str, Any]]) -> None:
     print(
         "night  kappa  "
         + "  ".join(f"{s:>4}" for s in STAGES)
+        + ""
         + "   spindle P/R    slow wave P/R  beats F1  breath err  within 1/min"
     )
     for row in nights:
@@ -181,7 +183,7 @@ def report(nights: list[dict[str, Any]]) -> None:
         print(
             f"{row['name']}  {row['kappa']:.3f}  "
             + "  ".join(f"{r:4.2f}" for r in recalls)
-            + f"   {row['spindles'][0]:.2f} {row['spindles'][1]:.2f}      {row['slow_waves'][0]:.2f} {row['slow_waves'][1]:.2f}"
+            + "   {:.2f} {:.2f}      {:.2f} {:.2f}".format(*row["spindles"], *row["slow_waves"])
             + f"      {row['beat_f1']:.4f}    {row['rate_error']:.2f}        {row['rate_within_1']:.2f}"
         )
     stages = [s for row in nights for s in row["stages"]]
@@ -209,7 +211,21 @@ def _recall(stages: list[str], guess: list[str], stage: str) -> float:
     return float(np.mean([g == stage for s, g in zip(stages, guess, strict=True) if s == stage] or [np.nan]))
 
 
-def judge(out: Path) -> None:
+def judge_night(path: Path) -> dict[str, Any]:
+    """Judge one night."""
+    warnings.filterwarnings("ignore")
+    signals, rates, truth = read(path)
+    row = judge_sleep(signals, truth) | judge_body(signals, truth) | {"name": path.stem}
+    relative = relative_powers(signals["EEG Fpz-Cz"], rates["EEG Fpz-Cz"])
+    stages = np.array([STAGES.index(e["stage"]) for e in truth["epochs"]])
+    clean = np.array([e["clean"] for e in truth["epochs"]])
+    chosen = {k: (stages == k) & clean for k in range(len(STAGES))}
+    row["powers"] = {k: relative[mask].mean(0) for k, mask in chosen.items() if mask.sum() > 5}
+    print(path.stem, f"kappa {row['kappa']:.3f}", file=sys.stderr, flush=True)
+    return row
+
+
+def judge(out: Path, jobs: int) -> None:
     """Judge every night in a folder."""
     try:
         import neurokit2  # noqa: F401
@@ -217,20 +233,8 @@ def judge(out: Path) -> None:
     except ImportError:
         print(__doc__)
         raise SystemExit(2) from None
-    warnings.filterwarnings("ignore")
-    nights = []
-    for path in sorted(out.glob("night-*.edf")):
-        signals, rates, truth = read(path)
-        row = judge_sleep(signals, truth) | judge_body(signals, truth) | {"name": path.stem[-5:]}
-        relative = relative_powers(signals["EEG Fpz-Cz"], rates["EEG Fpz-Cz"])
-        stages = np.array([STAGES.index(e["stage"]) for e in truth["epochs"]])
-        clean = np.array([e["clean"] for e in truth["epochs"]])
-        row["powers"] = {
-            k: relative[(stages == k) & clean].mean(0) for k in range(5) if ((stages == k) & clean).sum() > 5
-        }
-        nights.append(row)
-        print(path.stem, f"kappa {row['kappa']:.3f}", file=sys.stderr, flush=True)
-    report(nights)
+    with ProcessPoolExecutor(jobs) as pool:
+        report(list(pool.map(judge_night, sorted(out.glob("night-*.edf")))))
 
 
 def main() -> None:
@@ -240,11 +244,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--nights", type=int, default=10)
     parser.add_argument("--first", type=int, default=100)
+    parser.add_argument("--jobs", type=int, default=1)
     chosen = parser.parse_args()
     if chosen.step == "make":
         make(chosen.out, chosen.nights, chosen.first)
     else:
-        judge(chosen.out)
+        judge(chosen.out, chosen.jobs)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,18 @@ def plan_artefacts(
     hazard = np.where(states == W, 10.0, 0.8) * rate / 3600
     for time in (np.flatnonzero(rng.random(len(states)) < hazard * BIN_SECONDS) + rng.random()) * BIN_SECONDS:
         spans.append(Span("movement", float(time), float(rng.uniform(2, 9)), channels=moved))
+    spans += _electrode_faults(rng, wired, total, rate)
+    if "SPO2" in channels:
+        for _ in range(rng.poisson(1.2 * rate)):
+            length = float(np.clip(rng.lognormal(np.log(25), 0.8), 5, 240))
+            spans.append(Span("spo2_dropout", float(rng.uniform(0, total - length)), length, channels=("SPO2",)))
+    spans = [Span(s.type, round(s.onset, 2), round(s.duration, 2), channels=s.channels) for s in spans if s.onset >= 0]
+    return tuple(sorted(spans, key=lambda s: (s.onset, s.type, s.channels)))
+
+
+def _electrode_faults(rng: np.random.Generator, wired: Sequence[str], total: float, rate: float) -> list[Span]:
+    """Plan what befalls single electrodes."""
+    spans: list[Span] = []
     for name in wired:
         for _ in range(rng.poisson(0.15 * rate * total / 3600)):
             spans.append(
@@ -69,12 +81,7 @@ def plan_artefacts(
             if rng.random() < chance * rate:
                 length = float(min(rng.uniform(low, high), total / 3))
                 spans.append(Span(kind, float(rng.uniform(0, total - length)), length, channels=(name,)))
-    if "SPO2" in channels:
-        for _ in range(rng.poisson(1.2 * rate)):
-            length = float(np.clip(rng.lognormal(np.log(25), 0.8), 5, 240))
-            spans.append(Span("spo2_dropout", float(rng.uniform(0, total - length)), length, channels=("SPO2",)))
-    spans = [Span(s.type, round(s.onset, 2), round(s.duration, 2), channels=s.channels) for s in spans if s.onset >= 0]
-    return tuple(sorted(spans, key=lambda s: (s.onset, s.type, s.channels)))
+    return spans
 
 
 def _window(n: int, rate: float) -> NDArray[np.float64]:

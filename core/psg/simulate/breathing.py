@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-from core.psg.simulate.hypnogram import N3, R, W
+from core.psg.simulate.hypnogram import R, W
 from core.psg.simulate.lab import Lab
 from core.psg.simulate.noise import BIN_SECONDS, slow_course
 from core.psg.simulate.subject import Subject
@@ -104,12 +104,33 @@ def _shape_event(rng: np.random.Generator, kind: str, part: slice, breaths: Brea
 
 
 def _recover(rng: np.random.Generator, kind: str, first: int, breaths: Breaths, free: int) -> None:
-    """Deep breaths after an event, as many as there are before the next."""
+    """Deep breaths after an event; between central apneas in series the breaths wax and wane."""
+    if kind == "central_apnea" and 5 <= free <= 16:
+        swell = 0.72 + rng.uniform(0.5, 0.95) * np.sin(np.pi * (np.arange(free) + 0.5) / free)
+        breaths.flow[first : first + free] *= swell
+        breaths.effort[first : first + free] *= swell
+        return
     n = min(int(rng.integers(3, 6)), free, len(breaths.onset) - first)
     if n > 0 and kind != "rera":
         boost = 1.0 + rng.uniform(0.25, 0.8) * np.linspace(1.0, 0.15, n)
         breaths.flow[first : first + n] *= boost
         breaths.effort[first : first + n] *= boost
+
+
+def _undisturbed(
+    rng: np.random.Generator, subject: Subject, states: NDArray[np.int8], planned: Sequence[Span]
+) -> Breaths:
+    """All breaths at their times, as deep as without any event."""
+    rows = _paced(rng, subject, states, _silent(planned))
+    onset, duration = rows[:, 0], rows[:, 1]
+    n = len(onset)
+    stage = states[np.minimum((onset / BIN_SECONDS).astype(int), len(states) - 1)]
+    depth = np.asarray(_DEPTH)[stage] * np.exp(
+        np.asarray([0.22, 0.12, 0.06, 0.04, 0.16])[stage] * rng.standard_normal(n)
+    )
+    snoring = np.clip(slow_course(n, 150.0, rng, 0.3), 0, 0.7) * (stage != W)
+    lag = 0.03 + 0.02 * (stage == R) + rng.normal(0, 0.008, n)
+    return Breaths(onset, duration, depth.copy(), depth.copy(), lag, snoring)
 
 
 def breathe(
@@ -136,16 +157,8 @@ def breathe(
         The events with their edges on breaths: from the end of the last whole breath to the start of the first one
         that is whole again; those that came out shorter than 10 s are gone.
     """
-    rows = _paced(rng, subject, states, _silent(planned))
-    onset, duration = rows[:, 0], rows[:, 1]
-    n = len(onset)
-    stage = states[np.minimum((onset / BIN_SECONDS).astype(int), len(states) - 1)]
-    depth = np.asarray(_DEPTH)[stage] * np.exp(
-        np.asarray([0.22, 0.12, 0.06, 0.04, 0.16])[stage] * rng.standard_normal(n)
-    )
-    snoring = np.clip(slow_course(n, 150.0, rng, 0.3), 0, 0.7) * (stage != W)
-    lag = 0.03 + 0.02 * (stage == R) + 0.0 * (stage == N3) + rng.normal(0, 0.008, n)
-    breaths = Breaths(onset, duration, depth.copy(), depth.copy(), lag, snoring)
+    breaths = _undisturbed(rng, subject, states, planned)
+    onset, duration, n = breaths.onset, breaths.duration, len(breaths.onset)
     events: list[Span] = []
     edges = np.append(onset, onset[-1] + duration[-1])
     starts = np.array([e.onset for e in planned] + [np.inf])
@@ -153,7 +166,7 @@ def breathe(
         first = int(np.searchsorted(edges, event.onset - 1e-6))
         last = int(np.searchsorted(onset, event.end - 1e-6))
         if event.type in ("central_apnea", "mixed_apnea"):
-            begin = edges[first - 1] if first == 0 else onset[first - 1] + duration[first - 1]
+            begin = onset[first - 1] + duration[first - 1] if first else event.onset
         else:
             begin = onset[min(first, n - 1)]
         end = onset[min(last, n - 1)]

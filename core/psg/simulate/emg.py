@@ -38,7 +38,7 @@ def tone(rng: np.random.Generator, subject: Subject, states: NDArray[np.int8]) -
     """
     sleep = float(np.clip(rng.normal(0.42, 0.14), 0.18, 0.8))
     atonia = float(np.clip(rng.lognormal(np.log(0.16), 0.35), 0.06, 0.5))
-    level = np.log(np.array([1.0, 0.5 + 0.4 * sleep, sleep, sleep * 0.85, min(atonia, sleep * 0.9)]))
+    level = np.log(np.array([1.0, 0.25 + 0.7 * sleep, sleep, sleep * 0.85, min(atonia, sleep * 0.9)]))
     course = ndimage.gaussian_filter1d(level[states], 1.0)
     drift = slow_course(len(states), 500.0, rng, 0.22) + slow_course(len(states), 12.0, rng, 0.15)
     drift = drift + slow_course(len(states), 5.0, rng, 0.35) * (states == W)
@@ -66,7 +66,7 @@ def _bursts(
         piece = 1 + max(height - 1, 0.0) * np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 0.6
         stop = min(at + length, n)
         factor[at:stop] = np.maximum(factor[at:stop], piece[: stop - at])
-    for time in rapid[rng.random(len(rapid)) < 0.22]:
+    for time in rapid[rng.random(len(rapid)) < 0.15]:
         at = round((time + rng.normal(0, 0.5)) * _GRID)
         length = int(rng.integers(2, 6))
         if 0 <= at < n - length:

@@ -121,7 +121,7 @@ def mix_states(stages: NDArray[np.int8], rng: np.random.Generator) -> NDArray[np
         if stage == W and N1 in (before, after):
             _mix(states, epoch, N1, int(rng.integers(0, 7)), rng)
         elif stage == N1:
-            _mix(states, epoch, W, int(rng.integers(0, 6 if W in (before, after) else 4)), rng)
+            _mix(states, epoch, W, int(rng.integers(0, 5 if W in (before, after) else 3)), rng)
             if N2 in (before, after):
                 _mix(states, epoch, N2, int(rng.integers(0, 4)), rng)
         elif stage == N2:

@@ -204,7 +204,6 @@ def _record(
     """Record every channel and gather the truth."""
     seed, track = origin
     subject, lab, states = body.subject, body.lab, body.states
-    seconds = round(len(stages) * EPOCH_SECONDS)
     arousals = tuple(e for e in body.events if e.type == "arousal")
     gaze = eog.gaze(rngs["eyes"], states, body.open_eyes, float(rngs["eyes"].lognormal(0.0, 0.3)))
     level = emg.tone(rngs["tone"], subject, states)
@@ -225,28 +224,30 @@ def _record(
         trace = leak + np.float32(sign) * (gaze.horizontal + gaze.vertical)
         signals[name] = (eeg.amplify(trace, lab, rng), eog.RATE, "uV")
     beats = cardiac.beat(rngs["heart"], subject, states, body.breaths, body.events)
-    signals["ECG"] = (
-        cardiac.electrocardiogram(beats, subject, lab, body.breaths, rngs["heart"], seconds),
-        cardiac.RATE,
-        "mV",
-    )
-    signals["EMG_CHIN"] = (
-        emg.electromyogram(rngs["tone"], level, states, body.events, gaze.rapid, lab),
-        emg.RATE,
-        "uV",
-    )
-    abdomen, thorax = breathing.effort(body.breaths, lab, seconds, rngs["breathing"])
-    signals["ABD"] = (abdomen, breathing.RATE, "a.u.")
-    signals["THX"] = (thorax, breathing.RATE, "a.u.")
-    signals["AF"] = (breathing.airflow(body.breaths, lab, seconds, rngs["breathing"]), breathing.RATE, "a.u.")
-    signals["SPO2"] = (oxygen.oximeter(body.spo2, lab), 1.0, "%")
-    codes = events.position_codes(body.positions, seconds)
-    signals["POS"] = (codes.astype(np.float32), 1.0, "code")
+    chin = emg.electromyogram(rngs["tone"], level, states, body.events, gaze.rapid, lab)
+    signals["EMG_CHIN"] = (chin, emg.RATE, "uV")
+    _record_below_the_neck(rngs, body, beats, signals)
     _bleed(signals, wish.derivations, lab)
     spoiled = artefacts.plan_artefacts(rngs["artefacts"], tuple(signals), states, body.positions, lab)
     artefacts.spoil(rngs["artefacts"], signals, spoiled, lab)
     truth = _truth(body, stages, beats, (waves, gaze), spoiled)
     return SimulatedNight(seed, subject, lab, signals, truth)
+
+
+def _record_below_the_neck(
+    rngs: dict[str, np.random.Generator], body: _Body, beats: cardiac.Beats, signals: dict[str, Signal]
+) -> None:
+    """Add heart, breathing, oxygen and position to the signals, in place."""
+    seconds = len(body.spo2)
+    trace = cardiac.electrocardiogram(beats, body.subject, body.lab, body.breaths, rngs["heart"], seconds)
+    signals["ECG"] = (trace, cardiac.RATE, "mV")
+    abdomen, thorax = breathing.effort(body.breaths, body.lab, seconds, rngs["breathing"])
+    signals["ABD"] = (abdomen, breathing.RATE, "a.u.")
+    signals["THX"] = (thorax, breathing.RATE, "a.u.")
+    flow = breathing.airflow(body.breaths, body.lab, seconds, rngs["breathing"])
+    signals["AF"] = (flow, breathing.RATE, "a.u.")
+    signals["SPO2"] = (oxygen.oximeter(body.spo2, body.lab), 1.0, "%")
+    signals["POS"] = (events.position_codes(body.positions, seconds).astype(np.float32), 1.0, "code")
 
 
 def _bleed(signals: dict[str, Signal], names: tuple[str, ...], lab: Lab) -> None:

@@ -19,6 +19,14 @@ def _rates(times: NDArray[np.float64], start: float, longest: float) -> tuple[fl
     return 60.0 / float(intervals.mean()), 60.0 / float(intervals.max()), 60.0 / float(intervals.min())
 
 
+def _clean(n_epochs: int, artefacts: tuple[Span, ...]) -> NDArray[np.bool_]:
+    """Epochs that no artefact touches."""
+    clean = np.ones(n_epochs, dtype=bool)
+    for span in artefacts:
+        clean[int(span.onset // EPOCH_SECONDS) : int(span.end // EPOCH_SECONDS) + 1] = False
+    return clean
+
+
 def summarise(
     stages: NDArray[np.int8],
     codes: NDArray[np.int8],
@@ -44,17 +52,13 @@ def summarise(
     Returns
     -------
     tuple of EpochTruth
-        The position is the one held longest; the breath rate is that of the breaths that begin in the epoch, from their
-        durations.
+        The position held longest; the rate of the breaths that begin in the epoch.
     """
-    spo2, artefacts = rest
-    clean = np.ones(len(stages), dtype=bool)
-    for span in artefacts:
-        clean[int(span.onset // EPOCH_SECONDS) : int(span.end // EPOCH_SECONDS) + 1] = False
+    spo2, clean = rest[0], _clean(len(stages), rest[1])
     rows = []
     for epoch, stage in enumerate(stages):
         start = epoch * EPOCH_SECONDS
-        part = slice(round(start), round(start + EPOCH_SECONDS))
+        part = slice(int(start), int(start + EPOCH_SECONDS))
         mean, low, high = _rates(beats, start, 5.0)
         inside = (breaths[:, 0] >= start) & (breaths[:, 0] < start + EPOCH_SECONDS)
         rate = 60.0 / float(breaths[inside, 1].mean()) if inside.any() else 0.0

@@ -94,6 +94,33 @@ def _slow_waves(rng: np.random.Generator, subject: Subject, states: NDArray[np.i
     return waves
 
 
+def _sharp_waves(
+    rng: np.random.Generator, subject: Subject, states: NDArray[np.int8]
+) -> tuple[list[Span], list[Span], list[Span]]:
+    """K-complexes of N2, vertex waves of N1 and sawtooth trains of REM sleep."""
+    complexes = []
+    for time in _moments(rng, 1.3 / 60 * (states == N2)):
+        size = float(np.clip(rng.lognormal(np.log(135), 0.25) * (0.5 + 0.5 * subject.slow_wave_gain), 75, 300))
+        complexes.append(Span("k_complex", round(time, 3), round(float(rng.uniform(0.6, 1.2)), 3), round(size, 1)))
+    vertex = []
+    for time in _moments(rng, 2.5 / 60 * (states == N1)):
+        size = float(rng.lognormal(np.log(55), 0.3))
+        vertex.append(Span("vertex_wave", round(time, 3), round(float(rng.uniform(0.18, 0.38)), 3), round(size, 1)))
+    saws = []
+    for time in _moments(rng, 1.2 / 60 * (states == R)):
+        length, size = float(rng.uniform(1.5, 4.5)), float(rng.uniform(20, 45))
+        saws.append(
+            Span(
+                "sawtooth_waves",
+                round(time, 3),
+                round(length, 3),
+                round(size, 1),
+                round(float(rng.uniform(2.2, 4.5)), 2),
+            )
+        )
+    return complexes, vertex, saws
+
+
 def draw_transients(
     rng: np.random.Generator, subject: Subject, states: NDArray[np.int8], arousals: Sequence[Span]
 ) -> Transients:
@@ -115,26 +142,7 @@ def draw_transients(
     Transients
         Amplitudes in µV peak to peak as seen at C3-M2 with a gain of 1.
     """
-    complexes = []
-    for time in _moments(rng, 1.3 / 60 * (states == N2)):
-        size = float(np.clip(rng.lognormal(np.log(135), 0.25) * (0.5 + 0.5 * subject.slow_wave_gain), 75, 300))
-        complexes.append(Span("k_complex", round(time, 3), round(float(rng.uniform(0.6, 1.2)), 3), round(size, 1)))
-    vertex = []
-    for time in _moments(rng, 2.5 / 60 * (states == N1)):
-        size = float(rng.lognormal(np.log(55), 0.3))
-        vertex.append(Span("vertex_wave", round(time, 3), round(float(rng.uniform(0.18, 0.38)), 3), round(size, 1)))
-    saws = []
-    for time in _moments(rng, 1.2 / 60 * (states == R)):
-        length, size = float(rng.uniform(1.5, 4.5)), float(rng.uniform(20, 45))
-        saws.append(
-            Span(
-                "sawtooth_waves",
-                round(time, 3),
-                round(length, 3),
-                round(size, 1),
-                round(float(rng.uniform(2.2, 4.5)), 2),
-            )
-        )
+    complexes, vertex, saws = _sharp_waves(rng, subject, states)
     kept = _quiet(complexes, arousals, 1.5)
     slow = [w for w in _slow_waves(rng, subject, states) if _apart(w, kept)]
     spindles = _spindles(rng, subject, states)

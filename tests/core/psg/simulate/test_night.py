@@ -209,12 +209,12 @@ def test_amplitudes_are_physiological(night):
 def test_clean_labs_have_no_artefacts_and_others_have_them(night):
     assert night.truth.artefacts == ()
     assert all(row.clean for row in night.truth.epochs)
-    spoiled = simulate_night(4, NightOptions(hours=1.0, lab=Lab(artefact_rate=4.0)))
+    spoiled = simulate_night(4, NightOptions(hours=0.5, lab=Lab(artefact_rate=6.0)))
     assert spoiled.truth.artefacts
     assert not all(row.clean for row in spoiled.truth.epochs)
     for span in spoiled.truth.artefacts:
         assert span.channels
-        assert 0 <= span.onset < 3600
+        assert 0 <= span.onset < 1800
 
 
 def test_equal_seeds_give_equal_nights_and_other_seeds_do_not():
