@@ -143,10 +143,9 @@ def load_model(weights: Path, config: ModelConfig) -> SleepLM:
         state = load_file(weights)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"The weights {weights} are missing or damaged.", "Train or resume again.") from error
-    with torch.device("meta"):
-        model = SleepLM(config)
+    model = SleepLM(config)  # on a real device: buffers that are not saved are computed here
     try:
-        model.load_state_dict(state, assign=True)
+        model.load_state_dict(state)
     except RuntimeError as error:
         raise ModelError(
             f"The weights {weights} are not those of the network that {META} describes.", "Train again."
