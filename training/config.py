@@ -50,6 +50,8 @@ class ModelConfig:
     """Whether the head that reconstructs the signals is there."""
     missing_token: bool = True
     """Whether a learned vector replaces the patches of absent channels (the published network has none)."""
+    spectrum: bool = False
+    """Whether a patch shows its log power spectrum beside its samples (the published network does not)."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
@@ -131,6 +133,7 @@ PRESETS: dict[str, ModelConfig] = {
         decoder_tokens=16,
         context_length=96,
         vocab_size=2048,
+        spectrum=True,
     ),
     "small": ModelConfig(
         channels=_OURS,
@@ -147,6 +150,7 @@ PRESETS: dict[str, ModelConfig] = {
         decoder_tokens=24,
         context_length=128,
         vocab_size=4096,
+        spectrum=True,
     ),
     "base": ModelConfig(
         channels=_OURS,
@@ -163,6 +167,7 @@ PRESETS: dict[str, ModelConfig] = {
         decoder_tokens=32,
         context_length=192,
         vocab_size=8192,
+        spectrum=True,
     ),
     "sleeplm-base": ModelConfig(
         channels=MODEL_CHANNELS,

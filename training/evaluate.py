@@ -13,9 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.language.describe import DOMAINS, EpochFacts, describe
-from core.language.read_back import read_back
-from core.language.tokenizer import Tokenizer
 from core.inference.figures import (
     RetrievalFigures,
     StagingFigures,
@@ -23,6 +20,9 @@ from core.inference.figures import (
     retrieval_figures,
     staging_figures,
 )
+from core.language.describe import DOMAINS, EpochFacts, describe
+from core.language.read_back import read_back
+from core.language.tokenizer import Tokenizer
 from training.model import SleepLM
 from training.run import Anchors
 from training.studies import TrainingStudy, find_stores, open_study

@@ -38,6 +38,18 @@ class DecoderState(NamedTuple):
     cross_v: Tensor
 
 
+POWER_FLOOR = 1e-4  # stored units squared: below the noise of any channel
+POWER_SCALE = 0.3  # brings the logarithms to a spread of about one
+
+
+def fourier_basis(samples: int) -> Tensor:
+    """Give the windowed cosines, then sines, of 1 to `samples / 2` periods a patch: `[samples, samples]`."""
+    window = torch.hann_window(samples, periodic=False)
+    turns = torch.outer(torch.arange(samples), torch.arange(1, samples // 2 + 1)) / samples
+    waves = torch.cat((torch.cos(2 * torch.pi * turns), torch.sin(2 * torch.pi * turns)), dim=1)
+    return window[:, None] * waves * (2 / samples)
+
+
 class SignalTower(nn.Module):
     """From the channels of an epoch to an embedding and to the tokens that the decoder sees."""
 
@@ -47,6 +59,9 @@ class SignalTower(nn.Module):
         self.patch_size = config.patch_size
         self.patch = nn.Linear(config.patch_size, config.conv_width)  # a convolution whose stride is its kernel
         self.project = nn.Linear(config.conv_width, width)
+        if config.spectrum:
+            self.register_buffer("fourier", fourier_basis(config.patch_size), persistent=False)
+        self.spectrum = nn.Linear(config.patch_size // 2, width) if config.spectrum else None
         self.channel_embedding = nn.Parameter(torch.randn(len(config.channels), width) * 0.02)
         self.missing = nn.Parameter(torch.randn(width) * 0.02) if config.missing_token else None
         self.channel_frequencies = nn.Parameter(rotary_frequencies(config.head_width))
@@ -63,6 +78,10 @@ class SignalTower(nn.Module):
         """Give the tokens `[B, C, P, W]` of `signals [B, C, S]`."""
         patches = signals.unflatten(-1, (-1, self.patch_size))  # (batch, channel, patch, sample)
         x = self.project(self.patch(patches))
+        if self.spectrum is not None:
+            cosine, sine = (patches @ self.fourier).chunk(2, dim=-1)
+            power = torch.log(cosine.square() + sine.square() + POWER_FLOOR)
+            x = x + self.spectrum(POWER_SCALE * power + 1)
         if self.missing is not None and present is not None:
             there = present[:, :, None, None] if present.ndim == 2 else present[..., None]
             x = torch.where(there > 0.5, x, self.missing)

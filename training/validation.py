@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.dataset import Batch, Reader
 from core.inference.figures import best_temperature, retrieval_figures, staging_figures
+from training.dataset import Batch, Reader
 from training.losses import positives_of
 from training.objective import loss_terms
 from training.run import Run
