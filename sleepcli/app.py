@@ -14,7 +14,21 @@ import typer
 
 from core.errors import SleepcliError
 from sleepcli import ui
-from sleepcli.commands import caption, demo, doctor, embed, export, info, prepare, query, simulate, stage, train
+from sleepcli.commands import (
+    caption,
+    deidentify,
+    demo,
+    doctor,
+    embed,
+    export,
+    info,
+    models,
+    prepare,
+    query,
+    simulate,
+    stage,
+    train,
+)
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -83,6 +97,11 @@ def sleepcli(
     _debug.set(debug)
 
 
-for module in (demo, info, prepare, caption, stage, query, embed, train, export, simulate, doctor):
+for module in (demo, info, prepare, caption, stage, query, embed, train, export, simulate, deidentify, doctor):
     name = module.__name__.rpartition(".")[2]
     app.command(name)(bounded(getattr(module, name)))
+
+for command in models.models.registered_commands:
+    if command.callback is not None:
+        command.callback = bounded(command.callback)
+app.add_typer(models.models, name="models")

@@ -42,7 +42,13 @@ def about_model(choice: "ModelChoice", options: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def reading(montage: Path | None, scoring: Path | None, no_scoring: bool) -> "Reading":
+def reading(
+    montage: Path | None = None,
+    scoring: Path | None = None,
+    no_scoring: bool = False,
+    lights_off: str | None = None,
+    lights_on: str | None = None,
+) -> "Reading":
     """Turn the options about reading studies into one; a file that is not there is wrong usage.
 
     Raises
@@ -59,4 +65,9 @@ def reading(montage: Path | None, scoring: Path | None, no_scoring: bool) -> "Re
         raise UsageError(f"There is no scoring {scoring}.", "Check the path of --scoring.")
     if scoring is not None and no_scoring:
         raise UsageError("--scoring and --no-scoring contradict each other.", "Give one of them.")
-    return Reading(montage, scoring, not no_scoring)
+    return Reading(montage, scoring, not no_scoring, lights_off, lights_on)
+
+
+def said(read: "Reading") -> dict[str, Any]:
+    """Options about reading as run.json has them; the contents of files are hashed study by study."""
+    return {name: str(value) for name, value in vars(read).items() if value not in (None, True)}

@@ -34,6 +34,12 @@ ScoringFile = Annotated[
     typer.Option("--scoring", metavar="FILE", help="Human scoring of the study; found beside it by itself."),
 ]
 NoScoring = Annotated[bool, typer.Option("--no-scoring", help="Do not use a scoring found beside the study.")]
+LightsOff = Annotated[
+    str | None, typer.Option("--lights-off", metavar="TIME", help="HH:MM[:SS] by the clock, or seconds from the start.")
+]
+LightsOn = Annotated[
+    str | None, typer.Option("--lights-on", metavar="TIME", help="HH:MM[:SS] by the clock, or seconds from the start.")
+]
 MontageFile = Annotated[
     Path | None,
     typer.Option("--montage", metavar="FILE", help="TOML file that says which signal is which channel."),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.errors import StudyError
+from core.errors import StudyError, UsageError
 from core.language.measure import EpochMeasurements, measure
 from core.psg.channels import resolve
 from core.psg.montage import Montage
@@ -14,6 +14,8 @@ from core.psg.preprocess import EPOCH_SECONDS, Trace, load_traces, prepare, prep
 from core.psg.recording import open_recording
 from core.psg.scoring import UNSCORED, Scoring, find_scoring, read_scoring
 from core.psg.store import PreparedStudy, is_store, open_store
+
+DAY_SECONDS = 86400
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,10 @@ class StudyOptions:
     """A scoring given by hand; None to look beside the study."""
     look_for_scoring: bool = True
     """False to leave a scoring that lies beside the study alone."""
+    lights_off: str | None = None
+    """Clock time `HH:MM[:SS]`, or seconds from the start of the recording; None for the scoring's own."""
+    lights_on: str | None = None
+    """Likewise."""
     study_id: str | None = None
     """Name of the study in every output; None for the file's stem."""
     measured: bool = True
@@ -107,14 +113,51 @@ def _measured(study: PreparedStudy, traces: Mapping[str, Trace]) -> PreparedStud
 
 def _with_scoring(study: PreparedStudy, path: Path, options: StudyOptions) -> PreparedStudy:
     """Attach the scoring that was given, or else the one found beside the study; a store brings its own."""
-    found = options.scoring
-    if found is None and options.look_for_scoring and study.scoring is None:
-        found = find_scoring(path)
-    if found is not None:
-        return replace(study, scoring=_fitted(read_scoring(found, study.start, study.n_epochs), study.n_epochs))
-    if not options.look_for_scoring and study.scoring is not None:
-        return replace(study, scoring=None)
-    return study
+    if options.scoring is not None:
+        scoring = read_scoring(options.scoring, study.start, study.n_epochs)
+        return _lit(replace(study, scoring=_fitted(scoring, study.n_epochs)), options)
+    if not options.look_for_scoring:
+        return _lit(replace(study, scoring=None), options)
+    found = find_scoring(path) if study.scoring is None else None
+    if found is None:
+        return _lit(study, options)
+    try:
+        scoring = read_scoring(found, study.start, study.n_epochs)
+    except StudyError as error:
+        note = f"the scoring {found.name} beside the study does not fit and was not used: {error.message}"
+        return _lit(replace(study, repairs=(*study.repairs, note)), options)
+    return _lit(replace(study, scoring=_fitted(scoring, study.n_epochs)), options)
+
+
+def _lit(study: PreparedStudy, options: StudyOptions) -> PreparedStudy:
+    """Set lights off and on as the caller gives them."""
+    given = (options.lights_off, options.lights_on)
+    if given == (None, None):
+        return study
+    scoring = study.scoring or Scoring((UNSCORED,) * study.n_epochs, ())
+    own = (scoring.lights_off, scoring.lights_on)
+    off, on = (kept if text is None else _seconds(text, study) for text, kept in zip(given, own, strict=True))
+    if off is not None and on is not None and on <= off:
+        raise StudyError(f"Lights on at {on:g} s is not after lights off at {off:g} s.", "Give the two times again.")
+    return replace(study, scoring=replace(scoring, lights_off=off, lights_on=on))
+
+
+def _seconds(text: str, study: PreparedStudy) -> float:
+    """Turn a clock time, or a number of seconds, into seconds from the start of the recording."""
+    parts = text.split(":")
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        numbers = []
+    if len(numbers) == 1:
+        return numbers[0]
+    if len(numbers) not in (2, 3) or not (0 <= numbers[0] < 24 and all(0 <= number < 60 for number in numbers[1:])):
+        raise UsageError(f"{text!r} is no time.", "Give HH:MM, HH:MM:SS, or seconds from the start of the recording.")
+    if study.start is None:
+        raise StudyError(f"{study.study} has no start time, so the clock time {text} has no place in it.", "Give seconds.")
+    begin = study.start.hour * 3600 + study.start.minute * 60 + study.start.second
+    clock = sum(number * scale for number, scale in zip(numbers, (3600, 60, 1), strict=False))
+    return (clock - begin) % DAY_SECONDS
 
 
 def _fitted(scoring: Scoring, n_epochs: int) -> Scoring:

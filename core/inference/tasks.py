@@ -64,11 +64,23 @@ class Reading:
     """Scoring given by hand."""
     look_for_scoring: bool = True
     """Whether a scoring beside the study is used."""
+    lights_off: str | None = None
+    """Clock time or seconds; None for the scoring's own."""
+    lights_on: str | None = None
+    """Likewise."""
 
     def open(self, item: StudyInput, measured: bool = True) -> PreparedStudy:
         """Open one study; see `core.inference.studies.open_study`."""
         montage = read_montage(self.montage) if self.montage is not None else None
-        options = StudyOptions(montage, self.scoring, self.look_for_scoring, item.study, measured)
+        options = StudyOptions(
+            montage=montage,
+            scoring=self.scoring,
+            look_for_scoring=self.look_for_scoring,
+            lights_off=self.lights_off,
+            lights_on=self.lights_on,
+            study_id=item.study,
+            measured=measured,
+        )
         return open_study(item.path, options)
 
     def sources(self, item: StudyInput) -> tuple[Path, ...]:

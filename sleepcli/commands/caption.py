@@ -7,7 +7,7 @@ import typer
 from core.batch import StudyRow
 from core.errors import UsageError
 from sleepcli import options, ui
-from sleepcli.model import about_model, model_choice, reading
+from sleepcli.model import about_model, model_choice, reading, said
 from sleepcli.run import RunOptions, finish, run_studies
 
 SHOWN = 3
@@ -31,6 +31,8 @@ def caption(
     on_error: options.OnError = "continue",
     scoring: options.ScoringFile = None,
     no_scoring: options.NoScoring = False,
+    lights_off: options.LightsOff = None,
+    lights_on: options.LightsOn = None,
     montage: options.MontageFile = None,
     study_id: options.StudyId = None,
     batch: options.Batch = 0,
@@ -51,13 +53,14 @@ def caption(
     from core.inference.tasks import CaptionTask
 
     chosen = _domains(domains)
-    said = {"scoring": str(scoring), "no_scoring": no_scoring, "montage": str(montage), "domains": ",".join(chosen)}
+    read = reading(montage, scoring, no_scoring, lights_off, lights_on)
+    wishes = {**said(read), "domains": ",".join(chosen)}
     if measured:
-        choice, about = None, {"model": None, "options": said, "key": f"measured {sorted(said.items())}"}
+        choice, about = None, {"model": None, "options": wishes, "key": f"measured {sorted(wishes.items())}"}
     else:
         choice = model_choice(model, device, batch, jobs)
-        about = about_model(choice, said)
-    task = CaptionTask(out, choice, reading(montage, scoring, no_scoring), CaptionOptions(chosen))
+        about = about_model(choice, wishes)
+    task = CaptionTask(out, choice, read, CaptionOptions(chosen))
     rows = run_studies(task, paths, RunOptions("caption", out, jobs, on_error, json, study_id, about), show_captions)
     finish(rows)
 

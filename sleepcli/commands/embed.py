@@ -29,8 +29,8 @@ def embed(
     from core.inference.tasks import EmbedTask
 
     choice = model_choice(model, device, batch, jobs)
-    task = EmbedTask(out, choice, reading(montage, None, True))
-    about = about_model(choice, {"montage": str(montage)})
+    task = EmbedTask(out, choice, reading(montage, no_scoring=True))
+    about = about_model(choice, {})
     rows = run_studies(task, paths, RunOptions("embed", out, jobs, on_error, json, study_id, about), _show)
     finish(rows)
 

@@ -12,7 +12,8 @@ from sleepcli.extras import training_room
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of `sleepcli train`.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the new bundle.")],
-    name: Annotated[str | None, typer.Option("--name", help="Name of the model; the folder's by default.")] = None,
+    name: Annotated[str, typer.Option("--name", help="Name of the model; the folder's by default.")] = "",
+    precision: Annotated[str, typer.Option("--precision", metavar="fp32|fp16|int8", help="How weights are kept.")] = "fp32",
 ) -> None:
     """Export a trained run as ONNX graphs, compare each with torch, and publish the bundle.
 
@@ -25,7 +26,8 @@ def export(
     with training_room("export"):
         from export.publish import ExportOptions, export_run
     with ui.progress("exporting", None) as bar:
-        for event in export_run(run, out, ExportOptions(name=name or out.name)):
-            bar.show(str(event))
-            ui.note(str(event))
+        for event in export_run(run, out, ExportOptions(name=name, precision=precision)):
+            bar.show(f"{event.step} {event.graph}")
+            if event.difference is not None:
+                ui.note(f"{event.graph}: differs from torch by {event.difference:.1e} at most")
     ui.note(f"Bundle in {out}: use it with --model {out}.")

@@ -35,7 +35,7 @@ def info(
     """
     if write_montage is not None and len(studies_of(paths)) > 1:
         raise UsageError("--write-montage takes one study.", "Give one path.")
-    reading(montage, None, False)
+    reading(montage)
     task = InfoTask(montage, write_montage)
     rows = run_studies(task, paths, RunOptions("info", None, 1, on_error, json), _show)
     finish(rows)

@@ -7,7 +7,7 @@ import typer
 
 from core.batch import StudyRow
 from sleepcli import options, ui
-from sleepcli.model import reading
+from sleepcli.model import reading, said
 from sleepcli.run import RunOptions, finish, run_studies
 
 
@@ -19,6 +19,8 @@ def prepare(
     on_error: options.OnError = "continue",
     scoring: options.ScoringFile = None,
     no_scoring: options.NoScoring = False,
+    lights_off: options.LightsOff = None,
+    lights_on: options.LightsOn = None,
     montage: options.MontageFile = None,
     study_id: options.StudyId = None,
 ) -> None:
@@ -32,9 +34,9 @@ def prepare(
     """
     from core.inference.tasks import PrepareTask
 
-    task = PrepareTask(out, reading(montage, scoring, no_scoring))
-    said = {"scoring": str(scoring), "no_scoring": no_scoring, "montage": str(montage)}
-    about = {"options": said, "key": f"prepare {sorted(said.items())}"}
+    read = reading(montage, scoring, no_scoring, lights_off, lights_on)
+    about = {"options": said(read), "key": f"prepare {sorted(said(read).items())}"}
+    task = PrepareTask(out, read)
     rows = run_studies(task, paths, RunOptions("prepare", out, jobs, on_error, json, study_id, about), _show)
     finish(rows)
 

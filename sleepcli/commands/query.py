@@ -39,7 +39,7 @@ def query(
 
     choice = model_choice(model, device, batch, 1)
     found: list[IndexedStudy] = []
-    task = IndexTask(choice, reading(montage, None, no_scoring), found)
+    task = IndexTask(choice, reading(montage, no_scoring=no_scoring), found)
     run_options = RunOptions("query", on_error=on_error, about=about_model(choice, {}))
     rows = run_studies(task, paths, run_options, _quiet)
     answer = search(text, found, choice.engine(), top)

@@ -2,7 +2,7 @@
 
 from core.batch import StudyRow
 from sleepcli import options, ui
-from sleepcli.model import about_model, model_choice, reading
+from sleepcli.model import about_model, model_choice, reading, said
 from sleepcli.run import RunOptions, finish, run_studies
 
 
@@ -16,6 +16,8 @@ def stage(
     on_error: options.OnError = "continue",
     scoring: options.ScoringFile = None,
     no_scoring: options.NoScoring = False,
+    lights_off: options.LightsOff = None,
+    lights_on: options.LightsOn = None,
     montage: options.MontageFile = None,
     study_id: options.StudyId = None,
     batch: options.Batch = 0,
@@ -35,8 +37,9 @@ def stage(
     from core.inference.tasks import StageTask
 
     choice = model_choice(model, device, batch, jobs)
-    task = StageTask(out, choice, reading(montage, scoring, no_scoring))
-    about = about_model(choice, {"scoring": str(scoring), "no_scoring": no_scoring, "montage": str(montage)})
+    read = reading(montage, scoring, no_scoring, lights_off, lights_on)
+    task = StageTask(out, choice, read)
+    about = about_model(choice, said(read))
     rows = run_studies(task, paths, RunOptions("stage", out, jobs, on_error, json, study_id, about), show_stages)
     finish(rows)
 
