@@ -52,7 +52,8 @@ def staging_figures(truth: NDArray[np.integer], given: NDArray[np.integer]) -> S
     np.add.at(confusion, (truth[scored], np.where(given[scored] >= 0, given[scored], kinds)), 1)
     total = confusion.sum()
     if total == 0:
-        return StagingFigures(*[float("nan")] * 4, confusion)
+        unknown = float("nan")
+        return StagingFigures(unknown, unknown, unknown, unknown, confusion)
     hits = np.diag(confusion).astype(float)
     rows, columns = confusion.sum(axis=1), confusion.sum(axis=0)[:kinds]
     occurs = rows > 0

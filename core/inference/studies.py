@@ -154,7 +154,8 @@ def _seconds(text: str, study: PreparedStudy) -> float:
     if len(numbers) not in (2, 3) or not (0 <= numbers[0] < 24 and all(0 <= number < 60 for number in numbers[1:])):
         raise UsageError(f"{text!r} is no time.", "Give HH:MM, HH:MM:SS, or seconds from the start of the recording.")
     if study.start is None:
-        raise StudyError(f"{study.study} has no start time, so the clock time {text} has no place in it.", "Give seconds.")
+        message = f"{study.study} has no start time, so the clock time {text} has no place in it."
+        raise StudyError(message, "Give seconds from its start.")
     begin = study.start.hour * 3600 + study.start.minute * 60 + study.start.second
     clock = sum(number * scale for number, scale in zip(numbers, (3600, 60, 1), strict=False))
     return (clock - begin) % DAY_SECONDS

@@ -13,7 +13,9 @@ def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of `sleepcli train`.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the new bundle.")],
     name: Annotated[str, typer.Option("--name", help="Name of the model; the folder's by default.")] = "",
-    precision: Annotated[str, typer.Option("--precision", metavar="fp32|fp16|int8", help="How weights are kept.")] = "fp32",
+    precision: Annotated[
+        str, typer.Option("--precision", metavar="fp32|fp16|int8", help="How weights are kept.")
+    ] = "fp32",
 ) -> None:
     """Export a trained run as ONNX graphs, compare each with torch, and publish the bundle.
 
