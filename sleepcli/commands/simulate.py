@@ -65,10 +65,15 @@ def _name(seed: int, number: int, tracks: list[Path]) -> str:
 def _tracks(path: Path | None) -> list[Path]:
     if path is None:
         return []
-    found = sorted(path.glob("*.npz")) if path.is_dir() else [path] if path.is_file() else []
+    found = sorted(path.glob("*.npz"), key=_by_night) if path.is_dir() else [path] if path.is_file() else []
     if not found:
         raise UsageError(f"There is no track (.npz) in {path}.", "Give a track or a folder of tracks.")
     return found
+
+
+def _by_night(track: Path) -> list[str]:
+    """First nights of all subjects (`SS__1`) before their second ones, so that a few tracks are many subjects."""
+    return track.stem.split("__")[::-1]
 
 
 def _show(rows: list[StudyRow], out: Path, json: bool) -> None:
