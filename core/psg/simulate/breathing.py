@@ -192,6 +192,12 @@ def _volume(phase: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(phase < 0.4, rise, fall)
 
 
+def _drift(rng: np.random.Generator, time: NDArray[np.float64], step: float, size: float) -> NDArray[np.float64]:
+    """Slow drift of a sensor's zero, drawn every `step` seconds."""
+    count = int(time[-1] / step) + 2
+    return np.interp(time, np.arange(count) * step, slow_course(count, 700.0 / step, rng, size))
+
+
 def airflow(breaths: Breaths, lab: Lab, seconds: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """Give the airflow channel.
 
@@ -227,7 +233,7 @@ def airflow(breaths: Breaths, lab: Lab, seconds: int, rng: np.random.Generator) 
         share = 1 - np.exp(-1 / (0.45 * RATE))
         flow = signal.lfilter([share], [1, share - 1], warm) * 1.5
     flow = flow + 0.012 * rng.standard_normal(len(flow))
-    drift = np.interp(time, np.arange(0, seconds + 20, 20.0), slow_course(seconds // 20 + 1, 30.0, rng, 0.12))
+    drift = _drift(rng, time, 20.0, 0.12)
     flow = flow + drift
     if lab.airflow_high_pass > 0:
         flow = signal.sosfilt(signal.butter(1, lab.airflow_high_pass, "high", fs=RATE, output="sos"), flow)
@@ -265,7 +271,7 @@ def effort(
         moved = np.where(resting, 1.0, (phase - sign * lag) % 1.0)
         belt = breaths.effort[index] * share * (_volume(moved) - np.where(lag > 0.25, 0.4, 0.0) * ~resting)
         belt = signal.sosfilt(smooth, belt)
-        belt = belt + np.interp(time, np.arange(0, seconds + 30, 30.0), slow_course(seconds // 30 + 1, 40.0, rng, 0.25))
+        belt = belt + _drift(rng, time, 30.0, 0.25)
         if lab.effort == "piezo":
             belt = 1.4 * signal.sosfilt(signal.butter(1, 0.15, "high", fs=RATE, output="sos"), belt)
         belts.append(np.asarray(gain * (belt + 0.012 * rng.standard_normal(len(belt))), dtype=np.float32))

@@ -45,7 +45,7 @@ DERIVATIONS: dict[str, Derivation] = {
     "EEG_F4": Derivation(**_FRONTAL, muscle=1.3, horizontal=0.16, vertical=0.28),
     "EEG_O1": Derivation(**_OCCIPITAL, muscle=1.1, vertical=0.02),
     "EEG_O2": Derivation(**_OCCIPITAL, muscle=1.1, vertical=0.02),
-    "EEG_FPZ_CZ": Derivation(0.97, 0.06, 1.0, 0.35, 0.55, 0.85, 0.98, 0.7, muscle=1.0, vertical=0.75, cardiac=0.1),
+    "EEG_FPZ_CZ": Derivation(0.97, 0.06, 1.0, 0.35, 0.55, 0.85, 0.98, 0.7, muscle=1.0, vertical=0.85, cardiac=0.1),
     "EEG_PZ_OZ": Derivation(0.85, 0.1, 1.1, 0.7, 0.55, 0.6, 0.62, 0.4, muscle=0.9, vertical=0.02, cardiac=0.1),
 }
 """Derivations that a night can hold, by channel name; factors against C3-M2."""

@@ -21,11 +21,11 @@ RATE = 256.0
 """Samples a second."""
 
 # Aperiodic part by stage: density at 10 Hz (µV²/Hz) and exponent, for C3-M2.
-_LEVEL = (1.75, 1.75, 1.5, 1.75, 1.65)
-_SLOPE = (1.2, 1.5, 1.75, 2.25, 1.55)
+_LEVEL = (1.6, 1.75, 1.45, 1.65, 1.65)
+_SLOPE = (1.32, 1.5, 1.8, 2.28, 1.5)
 # Power of the rhythms by state (µV²): theta, alpha, sigma, beta. Wake is with closed eyes.
-_THETA = (0.3, 5.0, 8.0, 28.0, 4.5)
-_ALPHA = (40.0, 5.0, 7.5, 13.0, 4.0)
+_THETA = (0.2, 3.5, 8.0, 28.0, 4.5)
+_ALPHA = (40.0, 5.0, 7.5, 17.0, 5.0)
 _SIGMA = (0.4, 0.5, 2.5, 2.5, 0.3)
 _BETA = (6.0, 2.5, 0.4, 0.1, 1.3)
 _ALPHA_OPEN = 0.1

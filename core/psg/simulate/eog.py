@@ -87,7 +87,7 @@ def gaze(rng: np.random.Generator, states: NDArray[np.int8], open_eyes: NDArray[
             knots.append((time, rng.uniform(0.03, 0.06), rng.normal(0, 75), rng.normal(0, 30), "saccade"))
     for start, end in _runs(_phasic(rng, states)):
         for time in _saccades(rng, start, end, 0.9):
-            knots.append((time, rng.uniform(0.035, 0.075), rng.normal(0, 90), rng.normal(0, 40), "rapid_eye_movement"))
+            knots.append((time, rng.uniform(0.035, 0.075), rng.normal(0, 90), rng.normal(0, 26), "rapid_eye_movement"))
     slow = ((states == W) & ~open_eyes) | (states == N1)
     for start, end in _runs(slow):
         drowsy = rng.uniform(20, 70)

@@ -226,6 +226,12 @@ def test_equal_seeds_give_equal_nights_and_other_seeds_do_not():
     assert not np.array_equal(first.signals["EEG_C3"][0], other.signals["EEG_C3"][0])
 
 
+def test_any_whole_number_of_epochs_can_be_simulated():
+    night = simulate_night(2, NightOptions(hours=21 * 30 / 3600))
+    assert len(night.truth.epochs) == 21
+    assert all(len(samples) == 630 * rate for samples, rate, _ in night.signals.values())
+
+
 def test_wrong_wishes_are_refused():
     with pytest.raises(UsageError, match="too short"):
         simulate_night(0, NightOptions(hours=0.1))
