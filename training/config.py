@@ -120,7 +120,7 @@ PRESETS: dict[str, ModelConfig] = {
     ),
     "nano": ModelConfig(
         channels=_OURS,
-        patch_size=64,
+        patch_size=128,
         conv_width=128,
         width=96,
         heads=4,

@@ -33,7 +33,7 @@ STAGE_QUERIES, FINDING_QUERIES = 0.25, 0.5
 class TextOptions:
     """Which texts an epoch gets."""
 
-    captions: int = 2
+    captions: int = 1
     """Captions that the decoder learns to write, each of another domain."""
     stage_event_share: float = 0.4
     """Chance of the stage_event domain in a draw; the others share the rest."""

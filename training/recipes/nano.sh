@@ -8,7 +8,7 @@
 set -euo pipefail
 work=$1
 tracks=${2:-}
-minutes=${MINUTES:-60} nights=${NIGHTS:-60} tracked=${TRACKED:-60} jobs=${JOBS:-2} seed=${SEED:-1}
+minutes=${MINUTES:-45} nights=${NIGHTS:-36} tracked=${TRACKED:-44} jobs=${JOBS:-2} seed=${SEED:-1}
 
 sleepcli simulate --out "$work/nights" --count "$nights" --seed 10000 --jobs "$jobs"
 sleepcli prepare "$work/nights" --out "$work/prepared" --jobs "$jobs"
@@ -16,5 +16,5 @@ if [ -n "$tracks" ]; then
     sleepcli simulate --out "$work/tracked" --count "$tracked" --seed 20000 --tracks "$tracks" --jobs "$jobs"
     sleepcli prepare "$work/tracked" --out "$work/prepared" --jobs "$jobs"
 fi
-sleepcli train "$work/prepared" --preset nano --subject-separator __ --seed "$seed" --max-minutes "$minutes" --out "$work/run"
+sleepcli train "$work/prepared" --preset nano --learning-rate 2e-3 --subject-separator __ --seed "$seed" --max-minutes "$minutes" --out "$work/run"
 sleepcli export "$work/run" --name nano --out "$work/nano"
