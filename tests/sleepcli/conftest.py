@@ -48,17 +48,21 @@ def study(tmp_path: Path) -> Path:
 @pytest.fixture
 def sleepcli(tmp_path: Path, model: Path) -> Command:
     """Run the program in a process of its own, with the fake model as the default and in an empty folder."""
+    return sleepcli_in(tmp_path, SLEEPCLI_MODEL=str(model))
+
+
+def sleepcli_in(folder: Path, **environment: str) -> Command:
+    """Give a function that runs the program in a folder; it takes the arguments, and `text` for standard input."""
 
     def run(*arguments: object, text: str = "") -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "SLEEPCLI_MODEL": str(model), "COLUMNS": "100"}
         return subprocess.run(
             [sys.executable, "-c", "from sleepcli.app import app; app()", *map(str, arguments)],
-            cwd=tmp_path,
-            env=environment,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", **environment},
             input=text,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 
