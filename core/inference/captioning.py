@@ -10,6 +10,7 @@ from core.inference.night import Night, NightOptions, measured_night, read_night
 from core.inference.wording import checked_text, tells_the_same
 from core.language.describe import describe
 from core.language.facts import DOMAINS, EpochFacts, epoch_facts
+from core.language.sites import shown_names
 from core.language.values import printed
 from core.psg.channels import CHANNELS
 from core.psg.preprocess import EPOCH_SECONDS
@@ -93,13 +94,14 @@ def caption_study(
 def caption_rows(study: PreparedStudy, night: Night) -> Iterator[EpochCaption]:
     """Print a settled night, a row an epoch."""
     measured = replace(night.measurements, events=())  # they stand in the night's events
+    sites = shown_names(study.channel_map)
     columns = [index for index, channel in enumerate(CHANNELS) if channel.name in night.channels]
     for epoch in range(study.n_epochs):
         onset = epoch * float(EPOCH_SECONDS)
         events = tuple(event for event in night.events if _overlaps(event, onset))
         settled = Scoring(night.staging.stages, events)
         facts = replace(
-            epoch_facts(epoch, measured, study.states, settled),
+            epoch_facts(epoch, measured, study.states, settled, sites),
             events_scored=night.events_from != "measurements",
         )
         yield EpochCaption(

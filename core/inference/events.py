@@ -11,8 +11,6 @@ from core.psg.scoring import Event
 
 BREATHING = ("ABD", "THX", "AF")
 EEG = ("EEG_C3", "EEG_C4")
-RESPIRATORY = ("obstructive_apnea", "central_apnea", "mixed_apnea", "hypopnea")
-"""Events of breathing that rules can measure as well."""
 
 NEEDED_CHANNELS: Mapping[str, tuple[str, ...]] = {
     "obstructive_apnea": BREATHING,

@@ -1,7 +1,7 @@
 """A night read by the model: encoded, decoded batch by batch, its stages and events settled."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from core.inference.decoding import greedy
 from core.inference.drafts import Draft, read_events
 from core.inference.engine import Engine
-from core.inference.events import BREATHING, EEG, NEEDED_CHANNELS, RESPIRATORY, DraftEvent, merge_drafts
+from core.inference.events import BREATHING, EEG, NEEDED_CHANNELS, DraftEvent, merge_drafts
 from core.inference.staging import (
     Staging,
     StagingOptions,
@@ -22,8 +22,8 @@ from core.inference.staging import (
 from core.inference.studies import measurements_of
 from core.language.facts import DOMAINS
 from core.language.measure import EpochMeasurements
+from core.language.settled import settle_events
 from core.psg.channels import CHANNELS
-from core.psg.preprocess import EPOCH_SECONDS
 from core.psg.scoring import Event
 from core.psg.store import PreparedStudy
 
@@ -54,9 +54,9 @@ class Night:
     staging: Staging
     """Stages, from the scoring or the model."""
     events: tuple[Event, ...]
-    """Events of the night by onset, measured desaturations among them."""
+    """Events of the night by onset, those measured by rule among them."""
     events_from: str
-    """Who looked for them: `scoring`, `model`, or `measurements` (desaturations alone)."""
+    """Who looked for them: `scoring`, `model`, or `measurements` (what rules can measure, alone)."""
     measurements: EpochMeasurements
     """Measured values of every epoch."""
     embeddings: NDArray[np.float32] | None
@@ -67,6 +67,8 @@ class Night:
     """Channels that the model takes; all that are known without a model."""
     domains: tuple[str, ...]
     """Domains to caption."""
+    found_by: Mapping[str, str] = field(default_factory=dict)
+    """`scoring`, `model` or `measurements` by event type, for each type that was looked for, found or not."""
 
 
 def read_night(
@@ -102,16 +104,20 @@ def read_night(
     if staging is None:
         seen_eeg = seen(study, EEG).any()
         staging = stage_embeddings(embeddings, study, engine) if seen_eeg else unstaged(study.n_epochs)
-    written = merge_drafts(_draft_events(drafts), _visible(study, engine))
+    visible = _visible(study, engine)
+    sees = [kind for kind, epochs in visible.items() if engine.writes and epochs.any()]
+    written = merge_drafts(_draft_events(drafts), visible)
+    settled = settle_events(scored, written, measurements, staging.stages, sees)
     return Night(
         staging=staging,
-        events=_settled_events(scored, written, measurements, staging),
+        events=settled.events,
         events_from="scoring" if scored else "model" if engine.writes else "measurements",
         measurements=measurements,
         embeddings=embeddings,
         drafts=drafts,
         channels=engine.bundle.channels,
         domains=options.domains,
+        found_by=settled.found_by,
     )
 
 
@@ -122,47 +128,22 @@ def measured_night(study: PreparedStudy, options: NightOptions | None = None) ->
     scored = _scored_events(study, options)
     staging = staging_of_scoring(study, StagingOptions(options.use_scoring))
     staging = staging or unstaged(study.n_epochs)
+    settled = settle_events(scored, (), measurements, staging.stages)
     return Night(
         staging=staging,
-        events=_settled_events(scored, (), measurements, staging),
+        events=settled.events,
         events_from="scoring" if scored else "measurements",
         measurements=measurements,
         embeddings=None,
         drafts={},
         channels=tuple(channel.name for channel in CHANNELS),
         domains=options.domains,
+        found_by=settled.found_by,
     )
 
 
 def _scored_events(study: PreparedStudy, options: NightOptions) -> tuple[Event, ...]:
     return study.scoring.events if options.use_scoring and study.scoring is not None else ()
-
-
-def _settled_events(
-    scored: tuple[Event, ...], written: tuple[Event, ...], measurements: EpochMeasurements, staging: Staging
-) -> tuple[Event, ...]:
-    """Put together what was scored, written and measured.
-
-    Measured desaturations are added where nobody scored any. Breathing events that were measured replace the
-    written ones, in sleep alone; where somebody scored events, only the scored ones stand.
-    """
-    events = scored or written
-    measured = () if any(event.type == "desaturation" for event in scored) else measurements.events
-    if scored:
-        measured = tuple(event for event in measured if event.type == "desaturation")
-    kinds = {event.type for event in measured}
-    if kinds & set(RESPIRATORY):
-        kinds |= set(RESPIRATORY)
-    kept = [event for event in events if event.type not in kinds or scored]
-    kept += [event for event in measured if event.type == "desaturation" or not _awake(event, staging)]
-    return tuple(sorted(kept, key=lambda event: (event.onset, event.type)))
-
-
-def _awake(event: Event, staging: Staging) -> bool:
-    """Whether every epoch that the event overlaps is wake."""
-    first = int(event.onset // EPOCH_SECONDS)
-    last = int((event.onset + event.duration) // EPOCH_SECONDS)
-    return all(stage == "W" for stage in staging.stages[first : last + 1])
 
 
 def _domains_to_write(engine: Engine, options: NightOptions, scored: tuple[Event, ...]) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from core.language.phrases import (
     UNRELIABLE,
 )
 from core.language.read_back import is_unreliable
+from core.language.sites import hide_sites, show_sites
 from core.language.timeline import event_sentence, fill_times, read_event, read_trends, trend_sentence
 from core.language.trends import Trend
 from core.language.values import POSITIONS, value_text
@@ -132,10 +133,11 @@ def _channel_sentences(facts: EpochFacts, domain: str, rng: Random, slots: bool,
             texts = value_texts(group, facts.values, slots) if group.domain == domain else {}
             if texts:
                 wording = choose_wording(group, tuple(texts), rng, slots)
-                told.append(render(group, wording, texts, slots or rng.random() < 0.5))
+                sites = {} if slots else facts.sites
+                told.append(render(group, wording, texts, slots or rng.random() < 0.5, sites))
     if "event" in levels and domain == "cardiac":
         told += [trend_sentence(trends, rng, slots) for trends in _by_quantity(facts.trends)]
-    return told + _absences(facts, domain, bool(told), None if slots else rng)
+    return told + _absences(facts, domain, bool(told), None if slots else rng, slots)
 
 
 def _by_quantity(trends: Iterable[Trend]) -> list[list[Trend]]:
@@ -143,9 +145,9 @@ def _by_quantity(trends: Iterable[Trend]) -> list[list[Trend]]:
     return [list(group) for _, group in groupby(ordered, key=lambda trend: trend.quantity)]
 
 
-def _absences(facts: EpochFacts, domain: str, told: bool, rng: Random | None) -> list[str]:
+def _absences(facts: EpochFacts, domain: str, told: bool, rng: Random | None, slots: bool = False) -> list[str]:
     """What is missing, and that nothing is reliable where a channel is there and yet nothing was told."""
-    missing = missing_sentence(facts.unusable, domain, rng)
+    missing = missing_sentence(replace(facts, sites={}) if slots else facts, domain, rng)
     lost = all(channel in facts.unusable for channel in CHANNELS_OF_DOMAIN[domain])
     unreliable = [] if told or lost else [sentence(UNRELIABLE[0] if rng is None else rng.choice(UNRELIABLE))]
     return unreliable + ([missing] if missing else [])
@@ -155,8 +157,9 @@ def fill_slots(text: str, facts: EpochFacts, domain: str | None = None) -> str:
     """Write the measured values into a caption with slots.
 
     A sentence of the bank is written anew with those of its values that are known, whatever figure stood there; time
-    tokens become seconds. A sentence with a slot without a value is dropped where it cannot be rephrased, and so is one
-    that is told twice. What the text says about missing channels is replaced by what is missing in the facts.
+    tokens become seconds, and a signal that stands in for a channel is named. A sentence with a slot without a value is
+    dropped where it cannot be rephrased, and so is one that is told twice. What the text says about missing channels is
+    replaced by what is missing in the facts.
 
     Parameters
     ----------
@@ -170,7 +173,8 @@ def fill_slots(text: str, facts: EpochFacts, domain: str | None = None) -> str:
     known = sayable(facts)
     told: dict[str, str] = {}
     domains: list[str] = []
-    for raw in sentences(text):
+    for written in sentences(text):
+        raw, _ = hide_sites(written)
         if read_missing(raw) or is_unreliable(raw):
             domains += _domains_of_channels(read_missing(raw))
             continue
@@ -193,7 +197,7 @@ def _domains_of_channels(channels: Iterable[str]) -> list[str]:
 
 def _fill_told(told: Told, facts: EpochFacts) -> str:
     texts = {name: value_text(name, facts.values[name]) for name in told.values if name in facts.values}
-    return render(told.group, told.wording, texts) if texts else ""
+    return render(told.group, told.wording, texts, sites=facts.sites) if texts else ""
 
 
 def _fill_other(raw: str, facts: EpochFacts) -> str:
@@ -212,7 +216,7 @@ def _fill_other(raw: str, facts: EpochFacts) -> str:
             if name not in facts.values:
                 return ""
             raw = raw.replace(slot, value_text(name, facts.values[name]))
-    return sentence(fill_times(_cased(raw)))
+    return sentence(fill_times(show_sites(_cased(raw), facts.sites)))
 
 
 def _cased(raw: str) -> str:

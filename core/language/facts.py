@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.language.measurements import MEASUREMENTS
+from core.language.settled import measured_beside
 from core.language.trends import Trend
 from core.psg.channels import CHANNELS
 from core.psg.quality import State
@@ -53,6 +55,8 @@ class EpochFacts:
     """Channels that cannot be used in this epoch, with the name of their state in lower case."""
     events_scored: bool = True
     """Whether somebody looked for events: only then may a caption say that there is none."""
+    sites: Mapping[str, str] = field(default_factory=dict)
+    """Channels that another signal stands in for, with its name: `EEG_C3` to `Fpz-Cz`."""
 
 
 def time_token(seconds: float) -> str:
@@ -80,12 +84,17 @@ def clip_to_epoch(event: Event, epoch: int) -> Event | None:
 
 
 def epoch_facts(
-    epoch: int, measurements: "EpochMeasurements", states: NDArray[np.uint8], scoring: Scoring | None
+    epoch: int,
+    measurements: "EpochMeasurements",
+    states: NDArray[np.uint8],
+    scoring: Scoring | None,
+    sites: Mapping[str, str] = MappingProxyType({}),
 ) -> EpochFacts:
     """Gather what may be said about one epoch.
 
     Scored events come first; desaturations that were measured on the SpO2 signal are added where the
-    scoring has none. A scoring without a single event in the whole night is taken as one of stages only.
+    scoring has none. A scoring without a single event in the whole night is taken as one of stages only: nobody
+    knows whether events were looked for, and what was measured by rule stands outside wake.
 
     Parameters
     ----------
@@ -97,6 +106,8 @@ def epoch_facts(
         `[N, 11]` channel states in the order of `CHANNELS`.
     scoring
         Stages and events, or None where the study is not scored.
+    sites
+        Names of the signals that stand in for channels, as `core.language.sites.shown_names` gives them.
     """
     values = {
         name: float(column[epoch])
@@ -107,12 +118,10 @@ def epoch_facts(
     if scoring is not None and epoch < len(scoring.stages) and scoring.stages[epoch] in STAGES:
         stage = scoring.stages[epoch]
     scored = scoring.events if scoring is not None else ()
-    found = scored
-    if not any(event.type == "desaturation" for event in scored):
-        found = (*scored, *measurements.events)
-    begin, end = epoch * EPOCH_SECONDS, (epoch + 1) * EPOCH_SECONDS
-    near = [event for event in found if event.onset < end and event.onset + event.duration > begin]
-    inside = (clip_to_epoch(event, epoch) for event in near)
+    measured = measured_beside(
+        scored, _touching(measurements.events, epoch), scoring.stages if scoring is not None else ()
+    )
+    inside = (clip_to_epoch(event, epoch) for event in (*_touching(scored, epoch), *measured))
     events = sorted((event for event in inside if event is not None), key=lambda event: (event.onset, event.type))
     unusable = {
         channel.name: State(int(code)).name.lower()
@@ -120,4 +129,9 @@ def epoch_facts(
         if not State(int(code)).usable
     }
     trends = measurements.trends[epoch] if epoch < len(measurements.trends) else ()
-    return EpochFacts(stage, values, tuple(trends), tuple(events), unusable, bool(scored))
+    return EpochFacts(stage, values, tuple(trends), tuple(events), unusable, bool(scored), sites)
+
+
+def _touching(events: tuple[Event, ...], epoch: int) -> list[Event]:
+    begin, end = epoch * EPOCH_SECONDS, (epoch + 1) * EPOCH_SECONDS
+    return [event for event in events if event.onset < end and event.onset + event.duration > begin]

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from random import Random
+from types import MappingProxyType
 
 from core.language.phrases import GROUPS, Group, Item
+from core.language.sites import show_sites
 from core.language.values import read_value, value_pattern, value_text
 
 SEPARATOR = re.compile(r",\s+and\s+|,\s+then\s+|,\s+|\s+and\s+", re.IGNORECASE)
@@ -51,7 +53,13 @@ def choose_wording(group: Group, known: Sequence[str], rng: Random, terse: bool)
     return rng.choice(lists + wholes if set(group.names) <= set(known) else lists)
 
 
-def render(group: Group, wording: str, values: Mapping[str, str], comma_only: bool = True) -> str:
+def render(
+    group: Group,
+    wording: str,
+    values: Mapping[str, str],
+    comma_only: bool = True,
+    sites: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Write the group's sentence with the texts of its known values.
 
     A wording that needs a value which is not there is replaced by the group's first list.
@@ -62,11 +70,17 @@ def render(group: Group, wording: str, values: Mapping[str, str], comma_only: bo
         Text by measurement name, at least one of the group's.
     comma_only
         Join a list with commas, or end it with "and".
+    sites
+        Names of the signals that stand in for channels: a sentence about such a channel names the signal.
     """
+    site = {group.channel: sites[group.channel]} if group.channel in sites else {}
+    if site and show_sites(wording, site) == wording:
+        wording = group.lists[0]
+    wording = show_sites(wording, site)
     if "{items}" not in wording and "{valued}" not in wording:
         if all(name in values for name in _FIELD.findall(wording)):
             return sentence(wording.format_map(dict(values)))
-        wording = group.lists[0]
+        wording = show_sites(group.lists[0], site)
     valued = "{valued}" in wording
     parts = [
         f"{values[item.name]} {item.noun}" if valued else f"{item.word} {values[item.name]}".strip()

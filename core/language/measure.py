@@ -1,11 +1,11 @@
 """Facts of each epoch, measured on its signals."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from core.language.measure_breathing import measure_breathing
 from core.language.measure_cardiac import measure_cardiac
@@ -14,6 +14,7 @@ from core.language.measure_eye import measure_eye
 from core.language.measure_muscle import measure_chin, measure_position
 from core.language.measure_oxygen import measure_oxygen
 from core.language.measurements import MEASUREMENTS, Measurement
+from core.language.respiratory_events import breathing_events
 from core.language.trends import Trend
 from core.psg.preprocess import Trace
 from core.psg.scoring import EVENT_TYPES, Event
@@ -33,11 +34,13 @@ class EpochMeasurements:
     trends: tuple[tuple[Trend, ...], ...]
     """One tuple an epoch: heart rate first, then saturation, each in order of time."""
     events: tuple[Event, ...]
-    """Events that were measured by rule (desaturations), in order of onset."""
+    """Events that were measured by rule (desaturations, apneas, hypopneas), in order of onset."""
     depths: tuple[float, ...] = ()
-    """Points that the saturation falls in each event; as long as ``events`` when it was measured."""
+    """Points that the saturation falls in each event, NaN for an apnea or hypopnea; as long as ``events``."""
     below_90: NDArray[np.float32] | None = None
     """Shape (epochs,), seconds with a saturation below 90 %; None when it was not measured."""
+    reductions: tuple[Event, ...] = ()
+    """Reductions of breathing that no desaturation follows: hypopneas where an arousal ends them."""
 
     @property
     def n_epochs(self) -> int:
@@ -51,8 +54,8 @@ class EpochMeasurements:
         -------
         tuple[dict[str, NDArray[Any]], dict[str, Any]]
             ``measured_values`` float32 (names, epochs), ``measured_trends`` float64 (trends, 5: epoch, quantity,
-            direction, start, end), ``measured_events`` float64 (events, 4: type, onset, duration, confidence); and
-            the notes that name the codes.
+            direction, start, end), ``measured_events`` and ``measured_reductions`` float64 (events, 4: type, onset,
+            duration, confidence); and the notes that name the codes.
         """
         names = list(self.values)
         trends = [
@@ -60,21 +63,13 @@ class EpochMeasurements:
             for epoch, row in enumerate(self.trends)
             for trend in row
         ]
-        events = [
-            (
-                EVENT_TYPES.index(event.type),
-                event.onset,
-                event.duration,
-                np.nan if event.confidence is None else event.confidence,
-            )
-            for event in self.events
-        ]
         tables: dict[str, NDArray[Any]] = {
             "measured_values": np.array([self.values[name] for name in names], dtype=np.float32).reshape(
                 len(names), self.n_epochs
             ),
             "measured_trends": np.array(trends, dtype=np.float64).reshape(-1, 5),
-            "measured_events": np.array(events, dtype=np.float64).reshape(-1, 4),
+            "measured_events": _event_table(self.events),
+            "measured_reductions": _event_table(self.reductions),
         }
         tables["measured_depths"] = np.array(self.depths, dtype=np.float64)
         if self.below_90 is not None:
@@ -116,24 +111,38 @@ class EpochMeasurements:
                     end,
                 )
             )
-        events = tuple(
-            Event(
-                notes["measured_event_types"][int(kind)],
-                onset,
-                duration,
-                None if np.isnan(confidence) else confidence,
-            )
-            for kind, onset, duration, confidence in np.asarray(tables["measured_events"]).tolist()
-        )
+        kinds = notes["measured_event_types"]
         values = {name: table[row] for row, name in enumerate(notes["measured_names"])}
         below_90 = tables.get("measured_below_90")
         return cls(
             values=values,
             trends=tuple(tuple(row) for row in rows),
-            events=events,
+            events=_events_of(tables["measured_events"], kinds),
             depths=tuple(np.asarray(tables.get("measured_depths", ())).tolist()),
             below_90=None if below_90 is None else np.asarray(below_90, dtype=np.float32),
+            reductions=_events_of(tables.get("measured_reductions", ()), kinds),
         )
+
+
+def _event_table(events: Sequence[Event]) -> NDArray[np.float64]:
+    """Type, onset, duration and confidence, a row an event."""
+    rows = [
+        (
+            EVENT_TYPES.index(event.type),
+            event.onset,
+            event.duration,
+            np.nan if event.confidence is None else event.confidence,
+        )
+        for event in events
+    ]
+    return np.array(rows, dtype=np.float64).reshape(-1, 4)
+
+
+def _events_of(table: ArrayLike, kinds: Sequence[str]) -> tuple[Event, ...]:
+    return tuple(
+        Event(kinds[int(kind)], onset, duration, None if np.isnan(confidence) else confidence)
+        for kind, onset, duration, confidence in np.asarray(table).tolist()
+    )
 
 
 def measure(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epochs: int) -> EpochMeasurements:
@@ -153,7 +162,7 @@ def measure(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epochs: in
     Returns
     -------
     EpochMeasurements
-        Every name of ``MEASUREMENTS``, and the desaturations of 3 %.
+        Every name of ``MEASUREMENTS``, the desaturations of 3 %, and apneas and hypopneas where airflow shows them.
     """
     cardiac = measure_cardiac(traces, states, n_epochs)
     oxygen = measure_oxygen(traces, states, n_epochs)
@@ -166,10 +175,14 @@ def measure(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epochs: in
         **measure_chin(traces, states, n_epochs),
         "position": measure_position(traces, states, n_epochs),
     }
+    breathing = breathing_events(traces, states)
+    depths = dict(zip(oxygen.events, oxygen.depths, strict=True))
+    events = sorted((*oxygen.events, *breathing.events), key=lambda event: (event.onset, event.type))
     return EpochMeasurements(
         values={name: measured[name].astype(np.float32) for name in MEASUREMENTS},
         trends=tuple((*heart, *blood) for heart, blood in zip(cardiac.trends, oxygen.trends, strict=True)),
-        events=oxygen.events,
-        depths=oxygen.depths,
+        events=tuple(events),
+        depths=tuple(depths.get(event, float("nan")) for event in events),
         below_90=oxygen.below_90.astype(np.float32),
+        reductions=breathing.reductions,
     )

@@ -36,6 +36,9 @@ class Group:
     terse_wholes: int = 0
     """How many of `wholes` the slot form may use."""
 
+    channel: str = ""
+    """The channel that the wordings name, where another signal may stand in for it."""
+
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the group's measurements."""
@@ -57,7 +60,7 @@ def _eye(side: str) -> Group:
         f"relative power of the {side} EOG: {{items}}",
         f"{side} eye movements carry {{valued}}",
     )
-    return Group(f"eog_{side}", "brain", items, lists)
+    return Group(f"eog_{side}", "brain", items, lists, channel=f"EOG_{side[0].upper()}")
 
 
 def _spectrum(site: str) -> Group:
@@ -70,7 +73,7 @@ def _spectrum(site: str) -> Group:
         f"the {site} EEG has {{valued}}",
         f"power over {site} is {{valued}}",
     )
-    return Group(site.lower(), "brain", items, lists)
+    return Group(site.lower(), "brain", items, lists, channel=f"EEG_{site}")
 
 
 def _belt(part: str, body: str) -> Group:
@@ -155,6 +158,7 @@ GROUPS: tuple[Group, ...] = (
             "air flows at {airflow_rate} with interval variability {airflow_variability}, flatness {flow_flatness}"
             " and amplitude {airflow_amplitude} of the baseline",
         ),
+        channel="AF",
     ),
     Group(
         "phase",

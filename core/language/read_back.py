@@ -16,6 +16,7 @@ from core.language.phrases import (
     STAGE_WORDINGS,
     UNRELIABLE,
 )
+from core.language.sites import hide_sites
 from core.language.timeline import find_events, read_event, read_trends
 from core.language.trends import Trend
 from core.language.words import read_words
@@ -38,6 +39,8 @@ class CaptionFacts:
     """Heart-rate and oxygen trends, seconds of the epoch."""
     missing: dict[str, str] = field(default_factory=dict)
     """Channels that the caption calls unusable, with their state."""
+    sites: dict[str, str] = field(default_factory=dict)
+    """Channels that another signal stands in for, with its name."""
     words: frozenset[str] = frozenset()
     """Clinical concepts that the caption names without figures."""
     no_events: bool = False
@@ -106,6 +109,7 @@ class _Reading:
         self.events: list[Event] = []
         self.trends: list[Trend] = []
         self.missing: dict[str, str] = {}
+        self.sites: dict[str, str] = {}
         self.words: set[str] = set()
         self.unparsed: list[str] = []
         self.said = dict.fromkeys(
@@ -114,6 +118,8 @@ class _Reading:
 
     def take(self, text: str) -> None:
         """Understand one sentence, or note that it was not understood."""
+        text, sites = hide_sites(text)
+        self.sites |= sites
         whole = self.domain == "stage_event"
         if self._take_stage_event(text) if whole else self._take_channel(text):
             return
@@ -201,6 +207,7 @@ def read_back(caption: str, domain: str) -> CaptionFacts:
         events=tuple(reading.events),
         trends=tuple(reading.trends),
         missing=reading.missing,
+        sites=reading.sites,
         words=frozenset(reading.words),
         unparsed=tuple(reading.unparsed),
         **reading.said,

@@ -35,6 +35,16 @@ class _Course:
     """Shape (seconds,); 1 is usual, NaN unknown."""
 
 
+@dataclass(frozen=True)
+class BreathingEvents:
+    """What airflow shows."""
+
+    events: tuple[Event, ...]
+    """Apneas, and hypopneas that the saturation (or, without one, their depth) confirms; in order of onset."""
+    reductions: tuple[Event, ...]
+    """Reductions by 30 % that nothing confirms yet: an arousal at their end makes them hypopneas."""
+
+
 def respiratory_events(
     traces: Mapping[str, Trace], states: NDArray[np.uint8], arousals: Sequence[Event] = ()
 ) -> tuple[Event, ...]:
@@ -62,28 +72,54 @@ def respiratory_events(
         In order of onset, with a confidence: 0.9 for an apnea (0.6 without an effort to type it), 0.8 for a hypopnea
         with its desaturation or arousal, 0.4 for one that only airflow shows; none without a usable airflow.
     """
+    found = breathing_events(traces, states)
+    confirmed = [
+        Event("hypopnea", event.onset, event.duration, 0.8)
+        for event in found.reductions
+        if any(event.onset <= arousal.onset <= event.onset + event.duration + AROUSAL_LAG for arousal in arousals)
+    ]
+    return tuple(sorted((*found.events, *confirmed), key=lambda event: event.onset))
+
+
+def breathing_events(traces: Mapping[str, Trace], states: NDArray[np.uint8]) -> BreathingEvents:
+    """Find apneas, hypopneas and reductions of breathing that only an arousal could make a hypopnea.
+
+    Parameters
+    ----------
+    traces
+        Channel name to trace.
+    states
+        Shape (epochs, channels), state codes.
+
+    Returns
+    -------
+    BreathingEvents
+        Nothing without a usable airflow.
+    """
     n_epochs = len(states)
     airflow = _course(traces, states, "AF")
     if airflow is None:
-        return ()
+        return BreathingEvents((), ())
     efforts = [course for name in ("THX", "ABD") if (course := _course(traces, states, name)) is not None]
     saturation = oxygen_course(traces, states, n_epochs)
     falls = desaturations(saturation)
     apneas = _spans(airflow.relative, APNEA, APNEA_EDGE)
     events = [_apnea(start, end, efforts) for start, end in apneas]
+    reductions = []
     for start, end in _spans(airflow.relative, HYPOPNEA, HYPOPNEA):
         if any(start < other_end and end > other_start for other_start, other_end in apneas):
             continue
         known = np.isfinite(saturation[int(start) : int(end + DESATURATION_LAG)]).mean() > 0.5
         linked = any(start <= fall.onset <= end + DESATURATION_LAG for fall in falls)
-        linked |= any(start <= arousal.onset <= end + AROUSAL_LAG for arousal in arousals)
         inside = airflow.relative[int(start) + 2 : int(end) - 2]
         deep = bool(len(inside)) and float(np.nanmedian(inside)) <= HYPOPNEA_ALONE
         if linked:
             events.append(Event("hypopnea", start, end - start, 0.8))
         elif not known and deep:
             events.append(Event("hypopnea", start, end - start, 0.4))
-    return tuple(sorted(events, key=lambda event: event.onset))
+        else:
+            reductions.append(Event("hypopnea", start, end - start, 0.2))
+    return BreathingEvents(tuple(sorted(events, key=lambda event: event.onset)), tuple(reductions))
 
 
 def _course(traces: Mapping[str, Trace], states: NDArray[np.uint8], name: str) -> _Course | None:

@@ -135,7 +135,7 @@ def describe_in_words(facts: EpochFacts, domain: str, rng: Random, levels: Colle
         for start in range(0, len(held), 4):
             words = [rng.choice(CONCEPT_WORDS[concept]) for concept in held[start : start + 4]]
             told.append(sentence(rng.choice(_FRAMES).format(joined(words))))
-    missing = missing_sentence(facts.unusable, domain, rng, digits=False)
+    missing = missing_sentence(facts, domain, rng, digits=False)
     lost = all(channel in facts.unusable for channel in CHANNELS_OF_DOMAIN[domain])
     if not told and not lost:
         told.append(sentence(rng.choice(NOTHING_NOTABLE if facts.values else UNRELIABLE)))
