@@ -15,7 +15,7 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -24,12 +24,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from core.errors import SleepcliError, StudyError, UsageError
-from core.files import write_text
+from core.files import content_hash, write_text
 
 STUDY_SUFFIXES = (".edf", ".bdf", ".rec", ".vhdr", ".set", ".fif", ".fif.gz", ".gdf", ".cnt", ".npy")
 """What a folder is searched for, besides `.psg` folders; a file given by name may have any suffix."""
 JOURNAL = ".run.jsonl"
-HASH_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,9 @@ class BatchOptions:
     """What the outputs depend on besides the study: model hash and options."""
 
 
-def expand(paths: Sequence[str], listed: Iterable[str] = ()) -> list[StudyInput]:
+def expand(
+    paths: Sequence[str], listed: Iterable[str] = (), is_scoring: Callable[[Path], bool] | None = None
+) -> list[StudyInput]:
     """Turn files, folders, globs and lists into studies with unique names.
 
     Parameters
@@ -109,6 +110,8 @@ def expand(paths: Sequence[str], listed: Iterable[str] = ()) -> list[StudyInput]
         for the list.
     listed
         Lines of the list that stands for `-`, one path a line.
+    is_scoring
+        Tells the files that hold annotations only: beside studies they are left out, alone they stay.
 
     Raises
     ------
@@ -132,7 +135,8 @@ def expand(paths: Sequence[str], listed: Iterable[str] = ()) -> list[StudyInput]
             f"No study was found in {typed[0] if typed else 'an empty list'}.",
             f"A folder is searched for {' '.join(STUDY_SUFFIXES)} files and prepared .psg studies.",
         )
-    return _named(items)
+    studies = [path for path in items if is_scoring is None or not is_scoring(path)]
+    return _named(studies or items)
 
 
 def _lines(listed: Iterable[str]) -> list[str]:
@@ -186,18 +190,6 @@ def _named(paths: list[Path]) -> list[StudyInput]:
         StudyInput(path, name if counts[name] == 1 else f"{name}_{path.suffix.lstrip('.')}")
         for path, name in names.items()
     ]
-
-
-def content_hash(path: Path) -> str:
-    """Sha256 of a file, or of the names and contents of a prepared study's files."""
-    digest = hashlib.sha256()
-    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if file.is_file():
-            digest.update(file.name.encode() if path.is_dir() else b"")
-            with file.open("rb") as stream:
-                while block := stream.read(HASH_BLOCK):
-                    digest.update(block)
-    return digest.hexdigest()
 
 
 def run(task: Task, items: Sequence[StudyInput], options: BatchOptions) -> Iterator[StudyRow]:

@@ -1,11 +1,14 @@
-"""Files that are whole or absent: written under a temporary name that begins with a dot, then renamed."""
+"""Files that are whole or absent: written under a name that begins with a dot, then renamed; and their hashes."""
 
+import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from core.errors import SleepcliError
+
+HASH_BLOCK = 1 << 20
 
 
 def temporary_name(path: Path) -> Path:
@@ -86,3 +89,15 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def content_hash(path: Path) -> str:
+    """Sha256 of a file, or of the names and contents of a prepared study's files."""
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            digest.update(file.name.encode() if path.is_dir() else b"")
+            with file.open("rb") as stream:
+                while block := stream.read(HASH_BLOCK):
+                    digest.update(block)
+    return digest.hexdigest()

@@ -34,8 +34,10 @@ class RunOptions:
 
 
 def studies_of(paths: Sequence[str], study_id: str | None = None) -> list[StudyInput]:
-    """Turn PATHS into studies; `-` reads a list from standard input."""
-    items = expand(paths, sys.stdin if "-" in paths else ())
+    """Turn PATHS into studies; `-` reads a list from standard input. Scorings among them are no studies."""
+    from core.psg.recording import is_annotation_file
+
+    items = expand(paths, sys.stdin if "-" in paths else (), is_annotation_file)
     if study_id is None:
         return items
     if len(items) > 1:
@@ -78,7 +80,8 @@ def run_studies(
                 bar.advance(row.study)
                 _talk(row)
                 if row.outcome != "failed":
-                    _print(row, options, show)
+                    with bar.hidden():
+                        _print(row, options, show)
     finally:
         if options.out is not None and rows:
             write_report(options.out, _about(options), rows)

@@ -154,10 +154,20 @@ class Bar:
         if self._progress is not None:
             self._progress.update(self._task, description=escape(text), completed=completed)
 
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Take the bar off the terminal while results are printed there."""
+        if self._progress is None or not sys.stdout.isatty():
+            yield
+            return
+        self._progress.stop()
+        yield
+        self._progress.start()
+
 
 @contextmanager
 def progress(text: str, total: float | None) -> Iterator[Bar]:
-    """Show a progress bar on a terminal; nothing elsewhere."""
+    """Show a progress bar on a terminal; nothing elsewhere. Standard output is not redirected to the bar's stream."""
     console = stderr()
     if not console.is_terminal or os.environ.get("TERM") == "dumb":
         yield Bar(None, None)
@@ -165,5 +175,5 @@ def progress(text: str, total: float | None) -> Iterator[Bar]:
     count = MofNCompleteColumn() if total is not None else TextColumn("")
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), count)
     times = (TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, *times, console=console, transient=True) as shown:
+    with Progress(*columns, *times, console=console, transient=True, redirect_stdout=False) as shown:
         yield Bar(shown, shown.add_task(escape(text), total=total))

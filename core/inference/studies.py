@@ -1,6 +1,6 @@
 """From a path to a prepared study: measured, and with its scoring where there is one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from core.language.measure import EpochMeasurements, measure
 from core.psg.channels import resolve
 from core.psg.montage import Montage
 from core.psg.preprocess import EPOCH_SECONDS, Trace, load_traces, prepare, prepared_from_array, traces_of
-from core.psg.recording import open_recording
+from core.psg.recording import Gap, open_recording
 from core.psg.scoring import UNSCORED, Scoring, find_scoring, read_scoring
 from core.psg.store import PreparedStudy, is_store, open_store
 
@@ -83,6 +83,11 @@ def measurements_of(study: PreparedStudy) -> EpochMeasurements:
 
 def _from_recording(path: Path, options: StudyOptions) -> PreparedStudy:
     recording = open_recording(path, options.study_id)
+    if recording.is_scoring:
+        raise StudyError(
+            f"{path} holds annotations only: it is a scoring, not a study.",
+            "Give the study's signals, and this file with --scoring.",
+        )
     if recording.duration < EPOCH_SECONDS:
         raise _too_short(path, recording.duration)
     channel_map = resolve(recording.signals, options.montage)
@@ -94,6 +99,8 @@ def _from_recording(path: Path, options: StudyOptions) -> PreparedStudy:
             "Name its channels with --montage.",
         )
     study = prepare(recording, channel_map, traces)
+    if recording.gaps:
+        study = replace(study, repairs=(*study.repairs, _gap_note(recording.gaps)))
     return _measured(study, traces) if options.measured else study
 
 
@@ -165,6 +172,12 @@ def _fitted(scoring: Scoring, n_epochs: int) -> Scoring:
     """Give a scoring as many stages as the study has whole epochs."""
     stages = (*scoring.stages[:n_epochs], *(UNSCORED,) * (n_epochs - len(scoring.stages)))
     return replace(scoring, stages=stages)
+
+
+def _gap_note(gaps: Sequence[Gap]) -> str:
+    seconds = sum(gap.duration for gap in gaps)
+    count = "one gap" if len(gaps) == 1 else f"{len(gaps)} gaps"
+    return f"Nothing was recorded for {seconds:g} s in {count}; epochs without a signal are not scored."
 
 
 def _too_short(path: Path, seconds: float) -> StudyError:

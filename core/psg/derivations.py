@@ -130,7 +130,7 @@ def _missing(name: str, kind: str, slow: list[_Signal]) -> Candidate:
         signal = next(s for s in slow if s.info.index == index).info
         reason = f"'{signal.label.strip()}' is sampled at {signal.rate:g} Hz, too slowly for {_NAMES[kind]}"
     else:
-        reason = "no signal with a label of this kind"
+        reason = "no label of this kind"
     return Candidate((), "", "missing", reason)
 
 
@@ -317,7 +317,7 @@ def _paired(role: str, read: list[_Signal]) -> Iterator[Candidate]:
 
 
 _PLAIN_REASON = {
-    "position": "by its label; codes 0 right, 1 left, 2 supine, 3 prone, 4 upright unless a montage says otherwise"
+    "position": "by its label; 0 right, 1 left, 2 supine, 3 prone, 4 upright, unless a montage says otherwise"
 }
 
 

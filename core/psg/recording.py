@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from core.errors import StudyError, UsageError
 from core.psg.edf.annotations import read_annotations
 from core.psg.edf.fields import parse_text
-from core.psg.edf.header import FIXED_BYTES, EdfHeader, EdfSignal, looks_like_edf, parse_header
+from core.psg.edf.header import FIXED_BYTES, EdfHeader, EdfSignal, labels_only_annotations, looks_like_edf, parse_header
 from core.psg.edf.samples import read_samples, timeline_positions
 from core.psg.edf.timeline import Timeline, build_timeline
 
@@ -191,6 +191,17 @@ def open_recording(path: Path, study: str | None = None) -> Recording:
     if path.suffix.lower() in MNE_SUFFIXES:
         return _open_mne(path, name)
     raise _not_edf(path)
+
+
+def is_annotation_file(path: Path) -> bool:
+    """Whether a file is an EDF or BDF with annotations and no signal: a scoring, not a study. Reads the header."""
+    if path.suffix.lower() not in EDF_SUFFIXES or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return labels_only_annotations(file.read(FIXED_BYTES * 2))
+    except OSError:
+        return False  # opening it as a study says why it cannot be read
 
 
 def map_edf(path: Path) -> tuple[EdfHeader, NDArray[np.uint8]]:

@@ -1,8 +1,10 @@
 """`sleepcli info`: what is in a study, and which signal becomes which channel."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +14,16 @@ from sleepcli import options, ui
 from sleepcli.model import reading
 from sleepcli.run import RunOptions, finish, run_studies, studies_of
 
-COLUMNS = ("target", "source", "derivation", "rate", "unit", "state", "reason")
+if TYPE_CHECKING:
+    from core.psg.channels import ChannelMap
+    from core.psg.recording import Recording
+
+COLUMNS = ("channel", "signal", "rate", "unit", "state", "why")
+EPOCH_SECONDS = 30
+USABLE = ("ok", "mains")
+"""States in which a number may be measured."""
+SCORING_SUFFIXES = (".xml", ".annot", ".eannot", ".csv", ".tsv", ".txt", ".json")
+"""Suffixes of scorings that are no recordings."""
 
 
 def info(
@@ -23,9 +34,12 @@ def info(
         Path | None,
         typer.Option("--write-montage", metavar="FILE", help="Write the map as a TOML file to edit (one study)."),
     ] = None,
+    quality: Annotated[
+        bool, typer.Option("--quality", help="Read the signals too, and say how much of each channel is usable.")
+    ] = False,
     on_error: options.OnError = "continue",
 ) -> None:
-    """Show what a study holds: its format, length, repairs, and the map from signals to channels.
+    """Show what a study holds: its format, length, repairs, and the map from signals to channels. Scorings too.
 
     [bold]Examples[/]
 
@@ -36,17 +50,18 @@ def info(
     if write_montage is not None and len(studies_of(paths)) > 1:
         raise UsageError("--write-montage takes one study.", "Give one path.")
     reading(montage)
-    task = InfoTask(montage, write_montage)
+    task = InfoTask(montage, write_montage, quality)
     rows = run_studies(task, paths, RunOptions("info", None, 1, on_error, json), _show)
     finish(rows)
 
 
 @dataclass(frozen=True)
 class InfoTask:
-    """Reads headers and resolves labels; no signal is read."""
+    """Reads headers and resolves labels; signals are read for their quality alone."""
 
     montage: Path | None
     write_montage: Path | None
+    quality: bool = False
 
     def __call__(self, item: StudyInput) -> Outcome:
         """Look at one study."""
@@ -54,13 +69,15 @@ class InfoTask:
         from core.psg.montage import read_montage, write_montage
         from core.psg.recording import open_recording
         from core.psg.scoring import find_scoring
-        from core.psg.store import is_store, open_store
+        from core.psg.store import is_store
 
         if is_store(item.path):
-            study = open_store(item.path)
-            figures = {"study": study.study, "format": study.source_format, "epochs": study.n_epochs}
-            return Outcome(figures=figures, rows=({**figures, "channels": study.channel_map},), warnings=study.repairs)
+            return _store_outcome(item)
+        if item.path.suffix.lower() in SCORING_SUFFIXES:
+            return _scoring_outcome(item)
         recording = open_recording(item.path)
+        if recording.is_scoring:
+            return _scoring_outcome(item)
         channel_map = resolve(recording.signals, read_montage(self.montage) if self.montage is not None else None)
         if self.write_montage is not None:
             write_montage(channel_map, self.write_montage)
@@ -70,12 +87,13 @@ class InfoTask:
             "format": recording.format,
             "start": recording.start.isoformat() if recording.start is not None else None,
             "duration": recording.duration,
-            "epochs": int(recording.duration // 30),
-            "gaps": len(recording.gaps),
+            "epochs": int(recording.duration // EPOCH_SECONDS),
+            "gaps": [{"onset": gap.onset, "duration": gap.duration} for gap in recording.gaps],
             "scoring": scoring.name if scoring is not None else None,
             "unused": list(channel_map.unused),
             "repairs": list(recording.repairs),
         }
+        shares, warnings = _quality(recording, channel_map) if self.quality else ({}, ())
         channels = [
             {
                 "target": source.target,
@@ -85,25 +103,107 @@ class InfoTask:
                 "unit": source.unit,
                 "state": source.state,
                 "reason": source.reason,
+                **({"quality": shares[source.target]} if source.target in shares else {}),
             }
             for source in channel_map.sources
         ]
-        return Outcome(figures=figures, rows=({**figures, "channels": channels},), warnings=recording.repairs)
+        rows = ({**figures, "channels": channels},)
+        return Outcome(figures=figures, rows=rows, warnings=(*recording.repairs, *warnings))
 
     def sources(self, item: StudyInput) -> tuple[Path, ...]:
         """The study alone."""
         return (item.path,)
 
 
+def _quality(recording: "Recording", channel_map: "ChannelMap") -> tuple[dict[str, dict[str, float]], tuple[str, ...]]:
+    """Give for each channel that is there the share of epochs in each state, and what was repaired in reading it."""
+    from core.psg.channels import CHANNELS
+    from core.psg.preprocess import load_traces
+    from core.psg.quality import State, assess
+
+    traces = load_traces(recording, channel_map)
+    n_epochs = int(recording.duration // EPOCH_SECONDS)
+    states = assess(traces, n_epochs)
+    shares = {
+        channel.name: {
+            State(state).name.lower(): round(count / n_epochs, 3)
+            for state, count in sorted(Counter(states[:, column].tolist()).items())
+        }
+        for column, channel in enumerate(CHANNELS)
+        if channel.name in traces
+    }
+    return shares, tuple(repair for trace in traces.values() for repair in trace.repairs)
+
+
+def _store_outcome(item: StudyInput) -> Outcome:
+    from core.psg.store import open_store
+
+    study = open_store(item.path)
+    figures: dict[str, Any] = {
+        "study": study.study,
+        "format": f"prepared from {study.source_format}",
+        "start": study.start.isoformat() if study.start is not None else None,
+        "duration": float(study.n_epochs * EPOCH_SECONDS),
+        "epochs": study.n_epochs,
+        "scoring": "inside" if study.scoring is not None else None,
+        "unused": study.channel_map.get("unused", []),
+        "repairs": list(study.repairs),
+    }
+    channels = [
+        {**row, "source": " − ".join(row.get("labels", ()))} for row in study.channel_map.get("channels", ())
+    ]
+    return Outcome(figures=figures, rows=({**figures, "channels": channels},), warnings=study.repairs)
+
+
+def _scoring_outcome(item: StudyInput) -> Outcome:
+    """Say what a scoring holds: epochs of each stage, events of each type, lights."""
+    from core.psg.scoring import read_scoring
+
+    scoring = read_scoring(item.path)
+    figures: dict[str, Any] = {
+        "study": item.study,
+        "format": "scoring",
+        "epochs": len(scoring.stages),
+        "stages": dict(sorted(Counter(scoring.stages).items())),
+        "events": dict(sorted(Counter(event.type for event in scoring.events).items())),
+        "lights_off": scoring.lights_off,
+        "lights_on": scoring.lights_on,
+    }
+    return Outcome(figures=figures, rows=(figures,))
+
+
 def _show(row: StudyRow) -> None:
     figures = row.result.figures
-    channels = row.result.rows[0]["channels"]
-    hours = figures.get("duration", figures["epochs"] * 30) / 3600
+    hours = figures.get("duration", figures["epochs"] * EPOCH_SECONDS) / 3600
     ui.heading(f"{row.study}: {figures['format']}, {hours:.2f} h, {figures['epochs']} epochs")
-    listed = channels if isinstance(channels, list) else channels.get("sources", [])
-    ui.table("", COLUMNS, ([channel.get(column, "") for column in COLUMNS] for channel in listed))
-    for name in ("start", "gaps", "scoring"):
-        if figures.get(name):
-            ui.paragraph(f"{name}: {figures[name]}")
+    if figures["format"] == "scoring":
+        for name in ("stages", "events"):
+            ui.paragraph(f"{name}: {', '.join(f'{count} {kind}' for kind, count in figures[name].items()) or 'none'}")
+        ui.paragraph("A scoring, not a study: give it with --scoring, or keep it beside its study.")
+        return
+    channels = row.result.rows[0]["channels"]
+    columns = (*COLUMNS, "usable") if any("quality" in channel for channel in channels) else COLUMNS
+    ui.table("", columns, ([*_cells(channel)][: len(columns)] for channel in channels))
+    if figures.get("start"):
+        ui.paragraph(f"start: {figures['start'].replace('T', ' ')}")
+    for gap in figures.get("gaps", ()):
+        ui.paragraph(f"gap: {gap['duration']:g} s without data from {gap['onset']:g} s on")
+    if figures.get("scoring"):
+        ui.paragraph(f"scoring: {figures['scoring']}")
     if figures.get("unused"):
         ui.paragraph(f"not used: {', '.join(figures['unused'])}")
+
+
+def _letters(text: str) -> str:
+    return "".join(character for character in text.upper() if character.isalnum())
+
+
+def _cells(channel: Mapping[str, Any]) -> list[str]:
+    """The row of one channel; a derivation that its labels do not show stands below them."""
+    signal, derivation = channel["source"], channel["derivation"]
+    if _letters(derivation) not in _letters(signal):
+        signal = f"{signal}\n= {derivation}"
+    rate = f"{channel['rate']:.5g}" if channel["rate"] else ""
+    quality = channel.get("quality")
+    usable = "" if quality is None else f"{100 * sum(quality.get(name, 0.0) for name in USABLE):.0f} %"
+    return [channel["target"], signal, rate, channel["unit"], channel["state"], channel["reason"], usable]

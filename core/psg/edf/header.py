@@ -26,6 +26,9 @@ MAX_RATE = 1e6
 MAX_DURATION = 31 * 86400.0
 """Seconds; a longer recording is a damaged header."""
 
+ANNOTATION_LABELS = frozenset(("EDF Annotations", "BDF Annotations"))
+"""Labels of signals whose bytes are annotation lists."""
+
 RECORDING_FIELDS: tuple[tuple[str, int], ...] = (
     ("version", 8),
     ("patient", 80),
@@ -119,6 +122,14 @@ def looks_like_edf(start: bytes) -> bool:
     return start[:8].strip(b" \x00") == b"0" or start[:8] == b"\xffBIOSEMI"
 
 
+def labels_only_annotations(start: bytes) -> bool:
+    """Whether the first bytes of a file are a header all of whose signals are annotations."""
+    count = parse_integer(start[FIXED_BYTES - 4 : FIXED_BYTES]) if looks_like_edf(start) else None
+    labels = start[FIXED_BYTES : FIXED_BYTES + 16 * max(count or 0, 0)]
+    names = {parse_text(labels[at : at + 16]) for at in range(0, len(labels), 16)}
+    return bool(names) and names <= ANNOTATION_LABELS
+
+
 def split_fields(raw: bytes, layout: Sequence[tuple[str, int]], count: int = 1) -> dict[str, list[bytes]]:
     """Cut header bytes into fields; each name has `count` values, as EDF stores them block by block."""
     fields: dict[str, list[bytes]] = {}
@@ -205,7 +216,7 @@ def _signals(
         samples = parse_integer(fields["samples"][index])
         if samples is None or samples < 0:
             raise StudyError(f"{name} does not say how many samples its signal {index + 1} has.", _COPY_HINT)
-        is_annotation = label in ("EDF Annotations", "BDF Annotations")
+        is_annotation = label in ANNOTATION_LABELS
         limits = {key: fields[key][index] for key in _LIMITS}
         gain, offset = 1.0, 0.0
         unit = parse_text(fields["unit"][index])
