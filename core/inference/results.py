@@ -121,7 +121,8 @@ def night_summary(
     scoring = study.scoring
     lights = (scoring.lights_off, scoring.lights_on) if scoring is not None else (None, None)
     settled = Scoring(staging.stages, events, *lights)
-    statistics = night_statistics(settled, measured, duration)
+    found_by = night.found_by if night is not None else {}
+    statistics = night_statistics(settled, measured, duration, found_by)
     summary = {
         "study": study.study,
         "start": study.start.isoformat() if study.start is not None else None,

@@ -7,7 +7,7 @@ follows the facts alone: the seed chooses among wordings that say the same.
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import groupby
 from random import Random
 
@@ -48,6 +48,10 @@ __all__ = [
     "sayable",
 ]
 
+_SAID_IN = {"spindle": ("N1", "N2", "N3"), "slow_wave": ("N2", "N3")}
+"""Stages in which a detection bears its name: AASM defines N2 by spindles (which the end of an N1 epoch may hold) and
+N3 by slow waves, and asks for the absence of spindles in R; elsewhere the detectors find alpha, artefact and sweat."""
+
 _NEEDS_ALL = ("effort_phase",)
 _TREND_CHANNEL = {"heart_rate": "ECG", "spo2": "SPO2"}
 
@@ -63,9 +67,24 @@ def _lost_names(unusable: frozenset[str]) -> frozenset[str]:
     return frozenset(names)
 
 
+@cache
+def _foreign_names(stage: str | None) -> frozenset[str]:
+    """The measurements of graphoelements that are not said in a stage."""
+    return frozenset(
+        name
+        for name in MEASUREMENTS
+        for kind, stages in _SAID_IN.items()
+        if name.startswith(kind) and stage not in stages
+    )
+
+
 def sayable(facts: EpochFacts) -> EpochFacts:
-    """The facts without the values and trends of channels that cannot be used, and without unknown positions."""
-    lost = _lost_names(frozenset(facts.unusable))
+    """The facts that may be told.
+
+    Without the values and trends of channels that cannot be used, without unknown positions, and without spindles and
+    slow waves outside the stages that they belong to (in an unscored epoch nothing is claimed of either).
+    """
+    lost = _lost_names(frozenset(facts.unusable)) | _foreign_names(facts.stage)
     values = {name: value for name, value in facts.values.items() if name in MEASUREMENTS and name not in lost}
     if not 0 <= round(values.get("position", -1.0)) < len(POSITIONS):
         values.pop("position", None)

@@ -27,6 +27,13 @@ _COUNTED = {
     "hypopnea": ("hypopnea", "hypopneas"),
     "rera": ("respiratory effort-related arousal", "respiratory effort-related arousals"),
 }
+_COUNTERS = {
+    "scoring": "Scored were",
+    "model": "The model found",
+    "measurements": "By rule, the measured signals show",
+}
+_FINDERS = {"model": " (events found by the model)", "measurements": " (events found by rule on the measured signals)"}
+"""Said of an index whose events no human has scored."""
 
 
 def describe_night(statistics: "NightStatistics", seed: int) -> str:
@@ -75,7 +82,7 @@ def _sleep(night: "NightStatistics", rng: Random) -> list[str]:
         told.append(f"The recording lasts {minutes_text(night.recording_time)}; sleep is not scored.")
         return told
     if night.total_sleep_time <= 0:
-        return [f"No sleep was scored in {bed} in bed."]
+        return [f"No sleep was found in {bed} in bed."]
     sleep = minutes_text(night.total_sleep_time)
     efficiency = "" if night.sleep_efficiency is None else f", a sleep efficiency of {night.sleep_efficiency:.0f}%"
     told.append(
@@ -123,9 +130,28 @@ def _stages(night: "NightStatistics", rng: Random) -> list[str]:
 def _unrest(night: "NightStatistics") -> list[str]:
     told = []
     if night.arousal_index is not None:
-        told.append(f"The arousal index is {night.arousal_index:.1f}/h.")
+        told.append(f"The arousal index is {night.arousal_index:.1f}/h{_finder(night, 'arousal')}.")
     if night.limb_movement_index is not None:
-        told.append(f"The limb movement index is {night.limb_movement_index:.1f}/h.")
+        told.append(f"The limb movement index is {night.limb_movement_index:.1f}/h{_finder(night, 'limb_movement')}.")
+    return told
+
+
+def _finder(night: "NightStatistics", kind: str) -> str:
+    """A clause on who found the events of a type; empty for a scorer's."""
+    return _FINDERS.get(night.found_by.get(kind, "scoring"), "")
+
+
+def _counts(night: "NightStatistics") -> list[str]:
+    """A sentence for each that found breathing events, on how many of each type."""
+    told = []
+    for finder, lead in _COUNTERS.items():
+        counts = [
+            f"{night.event_counts[kind]} {one if night.event_counts[kind] == 1 else several}"
+            for kind, (one, several) in _COUNTED.items()
+            if night.event_counts.get(kind) and night.found_by.get(kind, "scoring") == finder
+        ]
+        if counts:
+            told.append(f"{lead} {joined(counts)}.")
     return told
 
 
@@ -135,17 +161,21 @@ def _severity(index: float) -> str:
 
 def _breathing(night: "NightStatistics", rng: Random) -> list[str]:
     told = []
+    finder = _finder(night, "hypopnea")
     if night.ahi is not None:
         told.append(
             rng.choice(
                 (
-                    f"The apnea-hypopnea index is {night.ahi:.1f}/h, {_severity(night.ahi)}.",
-                    f"Breathing events come at {night.ahi:.1f}/h of sleep, an index {_severity(night.ahi)}.",
+                    f"The apnea-hypopnea index is {night.ahi:.1f}/h, {_severity(night.ahi)}{finder}.",
+                    f"Breathing events come at {night.ahi:.1f}/h of sleep, an index {_severity(night.ahi)}{finder}.",
                 )
             )
         )
     elif night.rei is not None:
-        told.append(f"The respiratory event index is {night.rei:.1f}/h of recording, {_severity(night.rei)}.")
+        told.append(
+            f"The respiratory event index is {night.rei:.1f}/h of recording, {_severity(night.rei)}{finder};"
+            " it counts by recording time, not sleep time."
+        )
     rules = [
         f"{value:.1f}/h with the {percent} % rule"
         for percent, value in (("3", night.ahi3), ("4", night.ahi4))
@@ -153,13 +183,7 @@ def _breathing(night: "NightStatistics", rng: Random) -> list[str]:
     ]
     if rules and night.ahi is not None:
         told.append(f"By the AASM criteria it is {joined(rules)}.")
-    counts = [
-        f"{night.event_counts[kind]} {one if night.event_counts[kind] == 1 else several}"
-        for kind, (one, several) in _COUNTED.items()
-        if night.event_counts.get(kind)
-    ]
-    if counts:
-        told.append(f"Scored were {joined(counts)}.")
+    told += _counts(night)
     states = (("REM", night.ahi_rem), ("NREM", night.ahi_nrem))
     parts = [f"{value:.1f}/h in {name}" for name, value in states if value is not None]
     if parts:

@@ -24,6 +24,8 @@ AT_BASELINE = 0.5  # points below the height that still count as the height
 TURN = 2.0  # points of rise that end the search for the nadir
 TREND_CHANGE = 2.0  # points
 TREND_NOISE = 0.5  # points: the oximeter's own step is one
+WHOLE = 0.05  # points from a whole per cent that the file's scaling may add to a whole reading
+LEAST_WHOLE = 0.99  # of the readings have to be whole for the oximeter to be one of whole per cents
 
 
 @dataclass(frozen=True)
@@ -130,16 +132,20 @@ def measure_oxygen(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epo
     Returns
     -------
     OxygenMeasurements
-        NaN where less than half of the epoch has a believable reading.
+        NaN where less than half of the epoch has a believable reading. The extremes of an oximeter that reads whole per
+        cents are whole, rounded outwards where a second holds two readings.
     """
     course = oxygen_course(traces, states, n_epochs)
     seconds = course.reshape(n_epochs, EPOCH_SECONDS)
     read = np.isfinite(seconds)
     enough = read.mean(axis=1) >= LEAST_VALID
+    lowest, highest = np.min(np.where(read, seconds, np.inf), axis=1), np.max(np.where(read, seconds, -np.inf), axis=1)
+    if reads_whole(traces.get("SPO2")):
+        lowest, highest = np.floor(lowest + WHOLE), np.ceil(highest - WHOLE)
     values = {
-        "spo2_min": np.where(enough, np.min(np.where(read, seconds, np.inf), axis=1), np.nan),
+        "spo2_min": np.where(enough, lowest, np.nan),
         "spo2_mean": np.where(enough, np.where(read, seconds, 0).sum(axis=1) / np.maximum(read.sum(axis=1), 1), np.nan),
-        "spo2_max": np.where(enough, np.max(np.where(read, seconds, -np.inf), axis=1), np.nan),
+        "spo2_max": np.where(enough, highest, np.nan),
     }
     events = desaturations(course)
     return OxygenMeasurements(
@@ -149,6 +155,26 @@ def measure_oxygen(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epo
         depths=tuple(depth(course, event) for event in events),
         below_90=np.where(enough, (np.where(read, seconds, np.inf) < 90.0).sum(axis=1), np.nan),
     )
+
+
+def reads_whole(trace: Trace | None) -> bool:
+    """Tell whether an oximeter reads whole per cents, as most do.
+
+    Parameters
+    ----------
+    trace
+        Saturation in %, or None.
+
+    Returns
+    -------
+    bool
+        True where 99 % of the possible readings lie within 0.05 of a whole number.
+    """
+    if trace is None:
+        return False
+    samples = np.asarray(trace.samples, dtype=np.float64)
+    readings = samples[(samples >= POSSIBLE[0]) & (samples <= POSSIBLE[1])]
+    return bool(len(readings)) and bool(np.mean(np.abs(readings - np.round(readings)) <= WHOLE) >= LEAST_WHOLE)
 
 
 def smoothed(course: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """The night in figures: sleep, breathing, oxygen, heart and position."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from core.language.measure import EpochMeasurements
 from core.psg.preprocess import EPOCH_SECONDS
-from core.psg.scoring import STAGES, Event, Scoring
+from core.psg.scoring import EVENT_TYPES, STAGES, Event, Scoring
 
 EPOCH_MINUTES = EPOCH_SECONDS / 60
 POSITIONS = ("right", "left", "supine", "prone", "upright")
@@ -57,7 +57,7 @@ class NightStatistics:
     limb_movement_index: float | None = None
     """Limb movements an hour of sleep."""
     ahi: float | None = None
-    """Apneas and hypopneas as scored, an hour of sleep."""
+    """Apneas and hypopneas as scored, or as `found_by` says, an hour of sleep."""
     ahi3: float | None = None
     """Apneas, and hypopneas with a desaturation of 3 % or an arousal (AASM 1A), an hour of sleep."""
     ahi4: float | None = None
@@ -69,7 +69,9 @@ class NightStatistics:
     ahi_by_position: dict[str, float] = field(default_factory=dict)
     """``ahi`` in each position that was slept in."""
     event_counts: dict[str, int] = field(default_factory=dict)
-    """Scored events in bed by type (in sleep, where stages are known)."""
+    """Events in bed by type (in sleep, where stages are known)."""
+    found_by: dict[str, str] = field(default_factory=dict)
+    """Who looked for events, by type: `scoring`, `model`, or `measurements` (a rule on the signals)."""
     rei: float | None = None
     """Respiratory event index: apneas and hypopneas an hour of RECORDING, where no stage is known (home test)."""
     odi3: float | None = None
@@ -114,7 +116,12 @@ class _Night:
         return len(self.within(events, rows)) / hours if hours > 0 else None
 
 
-def night_statistics(scoring: Scoring, measurements: EpochMeasurements | None, duration: float) -> NightStatistics:
+def night_statistics(
+    scoring: Scoring,
+    measurements: EpochMeasurements | None,
+    duration: float,
+    found_by: Mapping[str, str] | None = None,
+) -> NightStatistics:
     """Sum up a night.
 
     Parameters
@@ -125,6 +132,9 @@ def night_statistics(scoring: Scoring, measurements: EpochMeasurements | None, d
         The epochs' measurements, or None.
     duration
         Length of the recording in seconds.
+    found_by
+        Who looked for events, by type, where the events are not a scorer's own; a type that is absent was looked for
+        by nobody, and one without events was looked for in vain.
 
     Returns
     -------
@@ -132,6 +142,8 @@ def night_statistics(scoring: Scoring, measurements: EpochMeasurements | None, d
         With None for what cannot be known: sleep without stages, events where none of any type is scored, saturation
         without an oximeter.
     """
+    if found_by is None:
+        found_by = _scorers(scoring.events)
     night = _night(scoring, duration)
     figures: dict[str, object] = {
         "time_in_bed": night.in_bed.sum() * EPOCH_MINUTES,
@@ -141,11 +153,12 @@ def night_statistics(scoring: Scoring, measurements: EpochMeasurements | None, d
     }
     if night.staged:
         figures.update(_sleep(night))
-    figures.update(_events(night, scoring.events, measurements))
+    figures.update(_events(night, scoring.events, measurements, found_by))
+    figures["found_by"] = dict(sorted(found_by.items()))
     if measurements is not None:
         figures.update(_oxygen(night, measurements))
         figures.update(_heart(night, measurements))
-        figures.update(_positions(night, measurements, scoring.events))
+        figures.update(_positions(night, measurements, scoring.events, "hypopnea" in found_by))
     return NightStatistics(**figures)  # type: ignore[arg-type]
 
 
@@ -195,9 +208,17 @@ def _cycles(stages: NDArray[np.str_]) -> int:
     return cycles
 
 
-def _events(night: _Night, events: Sequence[Event], measurements: EpochMeasurements | None) -> dict[str, object]:
-    """Count scored events; without any event in the scoring nothing is known of them."""
-    if not events:
+def _scorers(events: Sequence[Event]) -> dict[str, str]:
+    """Who looked for what in a scoring: without any event nobody knows, with desaturations alone they alone."""
+    kinds = {event.type for event in events}
+    return dict.fromkeys(EVENT_TYPES if kinds - {"desaturation"} else sorted(kinds), "scoring")
+
+
+def _events(
+    night: _Night, events: Sequence[Event], measurements: EpochMeasurements | None, found_by: Mapping[str, str]
+) -> dict[str, object]:
+    """Count events; nothing is known of those that nobody looked for."""
+    if not found_by:
         return {}
     inside = night.within(events, night.counted)
     breathing = [event for event in inside if event.type in (*APNEAS, "hypopnea")]
@@ -206,17 +227,17 @@ def _events(night: _Night, events: Sequence[Event], measurements: EpochMeasureme
     falls3, falls4 = _falls(events, measurements)
     if falls3 is not None and falls4 is None:
         figures["odi3"] = night.index(falls3, night.counted)
+    figures |= _limb_and_arousal(night, events)
+    if "hypopnea" not in found_by:
+        return figures
     if not night.staged:
         return {**figures, "rei": night.index(breathing, night.counted)}
     rem = night.asleep & (night.stages == "R")
     arousals = [event for event in events if event.type == "arousal"]
-    limbs = [event for event in events if event.type == "limb_movement"]
     figures |= {
         "ahi": night.index(breathing, night.asleep),
         "ahi_rem": night.index(breathing, rem),
         "ahi_nrem": night.index(breathing, night.asleep & ~rem),
-        "arousal_index": night.index(arousals, night.asleep) if arousals else None,
-        "limb_movement_index": night.index(limbs, night.asleep) if limbs else None,
     }
     if falls3 is not None:
         kept = [event for event in breathing if event.type in APNEAS or _confirmed(event, falls3, arousals)]
@@ -224,6 +245,15 @@ def _events(night: _Night, events: Sequence[Event], measurements: EpochMeasureme
     if falls4 is not None:
         kept = [event for event in breathing if event.type in APNEAS or _confirmed(event, falls4, [])]
         figures["ahi4"] = night.index(kept, night.asleep)
+    return figures
+
+
+def _limb_and_arousal(night: _Night, events: Sequence[Event]) -> dict[str, object]:
+    """Indices of arousals and limb movements in sleep; without any, it is not known whether they were looked for."""
+    figures: dict[str, object] = {}
+    for kind in ("arousal", "limb_movement"):
+        found = [event for event in events if event.type == kind]
+        figures[f"{kind}_index"] = night.index(found, night.asleep) if found and night.staged else None
     return figures
 
 
@@ -278,7 +308,10 @@ def _heart(night: _Night, measurements: EpochMeasurements) -> dict[str, object]:
     return {"heart_rate_by_stage": stages, "heart_rate_mean": float(rate[rows].mean()) if rows.any() else None}
 
 
-def _positions(night: _Night, measurements: EpochMeasurements, events: Sequence[Event]) -> dict[str, object]:
+def _positions(
+    night: _Night, measurements: EpochMeasurements, events: Sequence[Event], rated: bool
+) -> dict[str, object]:
+    """Shares of the positions, and their index of breathing events where these were looked for."""
     codes = _fitted(measurements.values["position"], night)
     known = np.isfinite(codes) & night.counted
     if not known.any():
@@ -290,7 +323,7 @@ def _positions(night: _Night, measurements: EpochMeasurements, events: Sequence[
         if rows.any():
             shares[name] = 100.0 * float(rows.sum()) / float(known.sum())
             index = night.index(breathing, rows)
-            if events and night.staged and index is not None:
+            if rated and night.staged and index is not None:
                 indices[name] = index
     return {"position_shares": shares, "ahi_by_position": indices}
 

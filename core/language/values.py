@@ -7,6 +7,9 @@ from core.language.measurements import MEASUREMENTS
 COUNTED = {"spindle_count": ("spindle", "spindles"), "slow_wave_count": ("slow wave", "slow waves")}
 """Measurements that count something: the noun for one and for several."""
 
+READINGS = ("spo2_min", "spo2_max")
+"""Measurements that are readings of a device: a whole number is told without decimals."""
+
 POSITIONS = ("right lateral", "left lateral", "supine", "prone", "upright")
 """Body positions by their code."""
 
@@ -30,7 +33,7 @@ def printed(name: str, value: float) -> float:
 
 
 def value_text(name: str, value: float) -> str:
-    """A value in words and figures: `61 bpm`, `62%`, `1 spindle`, `no slow waves`, `supine`."""
+    """A value in words and figures: `61 bpm`, `62.0%`, `1 spindle`, `no slow waves`, `supine`."""
     shown = printed(name, value)
     if name == "position":
         code = int(shown)
@@ -39,7 +42,8 @@ def value_text(name: str, value: float) -> str:
         one, several = COUNTED[name]
         count = int(shown)
         return f"{'no' if count == 0 else count} {one if count == 1 else several}"
-    return f"{shown:.{MEASUREMENTS[name].digits}f}{unit_text(name)}"
+    digits = 0 if name in READINGS and shown.is_integer() else MEASUREMENTS[name].digits
+    return f"{shown:.{digits}f}{unit_text(name)}"
 
 
 def value_pattern(name: str) -> str:

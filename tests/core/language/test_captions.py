@@ -31,6 +31,10 @@ def expected_values(facts: EpochFacts, domain: str) -> dict[str, float]:
     found = {}
     for name, value in facts.values.items():
         lost = [channel in facts.unusable for channel in measured_on(name)]
+        if (name.startswith("spindle") and facts.stage in (None, "W", "R")) or (
+            name.startswith("slow_wave") and facts.stage not in ("N2", "N3")
+        ):
+            continue
         if MEASUREMENTS[name].domain != domain or all(lost) or (name == "effort_phase" and any(lost)):
             continue
         found[name] = value
@@ -143,6 +147,29 @@ def test_numbers_have_the_measurements_digits_and_unit() -> None:
     assert any(
         "Body position supine." in describe(EpochFacts(None, {"position": 2.0}), "somatic", seed) for seed in range(20)
     )
+
+
+@pytest.mark.parametrize(
+    ("stage", "spindles", "slow_waves"),
+    [("W", 0, 0), ("N1", 1, 0), ("N2", 1, 1), ("N3", 1, 1), ("R", 0, 0), (None, 0, 0)],
+)
+def test_spindles_and_slow_waves_are_said_in_their_stages(stage: str | None, spindles: bool, slow_waves: bool) -> None:
+    facts = EpochFacts(stage, {"c3_delta": 50.0, "spindle_count": 3.0, "slow_wave_count": 0.0})
+    for seed in range(10):
+        for text in (describe(facts, "brain", seed), fill_slots("<slow_wave_count>. <spindle_count>.", facts, "brain")):
+            assert ("3 spindles" in text) == spindles
+            assert ("slow waves" in text) == slow_waves
+        words = read_back(describe(facts, "brain", seed, "words"), "brain").words
+        assert ("spindles" in words) == spindles
+        assert ("no_slow_waves" in words) == slow_waves
+
+
+def test_saturation_is_told_in_the_oximeters_step() -> None:
+    whole = EpochFacts(None, {"spo2_min": 96.0, "spo2_mean": 96.5, "spo2_max": 97.0})
+    fine = EpochFacts(None, {"spo2_min": 96.4, "spo2_mean": 96.5, "spo2_max": 96.6})
+    text = "SpO2 <spo2_min> to <spo2_max>, mean <spo2_mean>."
+    assert fill_slots(text, whole) == "SpO2 96% to 97%, mean 96.5%."
+    assert fill_slots(text, fine) == "SpO2 96.4% to 96.6%, mean 96.5%."
 
 
 def test_missing_channels_are_said_once_and_nothing_is_told_of_them() -> None:

@@ -66,12 +66,24 @@ def test_the_wording_follows_the_seed() -> None:
     assert len({describe_night(FULL, seed) for seed in range(30)}) > 5
 
 
+def test_events_are_told_by_who_found_them() -> None:
+    assert "Scored were 40 obstructive apneas and 1 hypopnea." in describe_night(FULL, 0)
+    measured = dict.fromkeys(("obstructive_apnea", "hypopnea"), "measurements")
+    mixed = replace(FULL, event_counts={**FULL.event_counts, "rera": 2}, found_by={**measured, "rera": "model"})
+    text = describe_night(replace(mixed, found_by={**mixed.found_by, "arousal": "model"}), 0)
+    assert "The model found 2 respiratory effort-related arousals." in text
+    assert "By rule, the measured signals show 40 obstructive apneas and 1 hypopnea." in text
+    assert "in the moderate range (events found by rule on the measured signals)." in text
+    assert "The arousal index is 20.1/h (events found by the model)." in text
+    assert "Scored" not in text
+
+
 def test_what_is_not_known_is_left_out() -> None:
     bare = NightStatistics(time_in_bed=480.0, lights_known=False, recording_time=480.0, scored_minutes=0.0)
     assert describe_night(bare, 0) == "The recording lasts 8 h; sleep is not scored."
     home = replace(bare, rei=31.0, spo2_mean=94.0)
     text = describe_night(home, 0)
-    assert "31.0/h of recording, in the severe range" in text
+    assert "31.0/h of recording, in the severe range; it counts by recording time, not sleep time." in text
     assert re.search(r"Oxygen saturation (averaged|was on average) 94\.0%\.", text)
 
 
@@ -84,7 +96,7 @@ def test_a_night_without_sleep() -> None:
         total_sleep_time=0.0,
         sleep_efficiency=0.0,
     )
-    assert describe_night(awake, 0) == "No sleep was scored in 1 h in bed."
+    assert describe_night(awake, 0) == "No sleep was found in 1 h in bed."
 
 
 def test_one_is_singular() -> None:

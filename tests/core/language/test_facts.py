@@ -68,6 +68,16 @@ def test_measured_desaturations_stand_in_for_scored_ones() -> None:
     assert [event.onset for event in instead.events] == [1.0, 8.0]
 
 
+def test_measured_breathing_stands_where_nobody_scored_events_and_outside_wake() -> None:
+    apneas = (Event("central_apnea", 3.0, 15.0, 0.9), Event("central_apnea", 33.0, 15.0, 0.9))
+    stages_alone = Scoring(("W", "N2", "N2"), ())
+    with_events = Scoring(("W", "N2", "N2"), (Event("arousal", 80.0, 3.0),))
+    for epoch, scoring, told in ((0, stages_alone, 0), (1, stages_alone, 1), (1, with_events, 0), (0, None, 1)):
+        facts = epoch_facts(epoch, measurements(apneas), clean_states(), scoring)
+        assert len(facts.events) == told
+        assert facts.events_scored == (scoring is with_events)
+
+
 def test_unusable_channels_are_named_with_their_state() -> None:
     states = clean_states()
     names = [channel.name for channel in CHANNELS]

@@ -80,3 +80,15 @@ def test_without_an_oximeter_there_is_nothing() -> None:
     assert np.isnan(measured.values["spo2_mean"]).all()
     assert measured.events == ()
     assert measured.trends == [()] * N
+
+
+@pytest.mark.parametrize("scaling", [0.0, 0.02])
+def test_extremes_stand_in_the_oximeters_own_step(scaling: float) -> None:
+    flicker = np.tile([96.0, 97.0], 30).astype(np.float32) + np.float32(scaling)
+    states = np.zeros((1, len(CHANNELS)), dtype=np.uint8)
+    values = measure_oxygen({"SPO2": Trace("SPO2", flicker, 2.0)}, states, 1).values
+    assert (values["spo2_min"][0], values["spo2_max"][0]) == (96, 97)
+    assert values["spo2_mean"][0] == pytest.approx(96.5, abs=0.03)
+    fine = np.full(60, 96.46, dtype=np.float32)
+    values = measure_oxygen({"SPO2": Trace("SPO2", fine, 2.0)}, states, 1).values
+    assert values["spo2_min"][0] == pytest.approx(96.46, abs=0.001)

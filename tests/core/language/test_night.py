@@ -121,3 +121,18 @@ def test_unscored_epochs_shorten_the_scored_time() -> None:
     assert night.scored_minutes == 30
     assert night.total_sleep_time == 30
     assert night.time_in_bed == 40
+
+
+def test_who_looked_decides_what_is_known() -> None:
+    fall = (Event("desaturation", 1525.0, 30.0),)
+    alone = night_statistics(Scoring(STAGES, fall), measurements(len(STAGES)), DURATION)
+    assert alone.ahi is None  # nobody looked for apneas
+    assert alone.odi3 == pytest.approx(2 / (140 / 60))
+    looked = {"hypopnea": "measurements", "desaturation": "measurements"}
+    found = night_statistics(Scoring(STAGES, fall), measurements(len(STAGES)), DURATION, looked)
+    assert found.ahi == 0
+    assert found.found_by == looked
+    assert found.arousal_index is None
+    scored = night_statistics(Scoring(STAGES, EVENTS), None, DURATION)
+    assert set(scored.found_by.values()) == {"scoring"}
+    assert night_statistics(Scoring(STAGES, ()), None, DURATION).found_by == {}
