@@ -21,7 +21,6 @@ DEFAULT_BATCH = {"cpu": 16, "cuda": 256}  # epochs held at a time
 LANES = 64  # epochs or texts of every call on CUDA, filled up where there are fewer: see `Engine.fixed_shapes`
 CACHES = ("text_k", "text_v", "self_k", "self_v", "cross_k", "cross_v")
 GROWING_CACHES = CACHES[:4]
-ABSENT = {"POS": -1.0}  # what a model without a mask sees of a channel that is not there; 0 for the others
 _SILENT = 4  # ONNX Runtime's severity "fatal": nothing below it is printed
 
 
@@ -142,12 +141,9 @@ class Engine:
         count = len(signals)
         if self.fixed_shapes:
             signals, present = filled_up(signals, LANES), filled_up(present, LANES)
+        feeds = {"signals": np.ascontiguousarray(signals, np.float32)}
         if self.bundle.has_present_input:
-            feeds = {"signals": signals, "present": np.ascontiguousarray(present, np.float32)}
-        else:
-            absent = np.array([ABSENT.get(name, 0.0) for name in self.bundle.channels], np.float32)
-            feeds = {"signals": np.where(present[:, :, None] > 0, signals, absent[:, None])}
-        feeds["signals"] = np.ascontiguousarray(feeds["signals"], np.float32)
+            feeds["present"] = np.ascontiguousarray(present, np.float32)
         embedding, tokens = self._session("signal_encoder").run(["embedding", "decoder_tokens"], feeds)
         return embedding[:count], tokens[:count]
 
