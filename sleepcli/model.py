@@ -54,8 +54,9 @@ def reading(
     Raises
     ------
     UsageError
-        The montage or the scoring cannot be read, or a scoring was both given and refused.
+        The montage or the scoring cannot be read, a time is none, or a scoring was both given and refused.
     """
+    from core.inference.lights import parse_time
     from core.inference.tasks import Reading
     from core.psg.montage import read_montage
 
@@ -65,6 +66,9 @@ def reading(
         raise UsageError(f"There is no scoring {scoring}.", "Check the path of --scoring.")
     if scoring is not None and no_scoring:
         raise UsageError("--scoring and --no-scoring contradict each other.", "Give one of them.")
+    for text in (lights_off, lights_on):
+        if text is not None:
+            parse_time(text)
     return Reading(montage, scoring, not no_scoring, lights_off, lights_on)
 
 

@@ -6,16 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from core.errors import StudyError, UsageError
+from core.errors import StudyError
+from core.inference.lights import lit
 from core.language.measure import EpochMeasurements, measure
 from core.psg.channels import resolve
 from core.psg.montage import Montage
 from core.psg.preprocess import EPOCH_SECONDS, Trace, load_traces, prepare, prepared_from_array, traces_of
 from core.psg.recording import Gap, open_recording
-from core.psg.scoring import UNSCORED, Scoring, find_scoring, read_scoring
+from core.psg.scoring import UNSCORED, Scoring, find_scoring, lights_of, read_scoring
 from core.psg.store import PreparedStudy, is_store, open_store
-
-DAY_SECONDS = 86400
 
 
 @dataclass(frozen=True)
@@ -122,50 +121,24 @@ def _with_scoring(study: PreparedStudy, path: Path, options: StudyOptions) -> Pr
     """Attach the scoring that was given, or else the one found beside the study; a store brings its own."""
     if options.scoring is not None:
         scoring = read_scoring(options.scoring, study.start, study.n_epochs)
-        return _lit(replace(study, scoring=_fitted(scoring, study.n_epochs)), options)
+        return _lit(replace(study, scoring=_fitted(scoring, study.n_epochs)), path, options)
     if not options.look_for_scoring:
-        return _lit(replace(study, scoring=None), options)
+        return _lit(replace(study, scoring=None), path, options)
     found = find_scoring(path) if study.scoring is None else None
     if found is None:
-        return _lit(study, options)
+        return _lit(study, path, options)
     try:
         scoring = read_scoring(found, study.start, study.n_epochs)
     except StudyError as error:
         note = f"the scoring {found.name} beside the study does not fit and was not used: {error.message}"
-        return _lit(replace(study, repairs=(*study.repairs, note)), options)
-    return _lit(replace(study, scoring=_fitted(scoring, study.n_epochs)), options)
+        return _lit(replace(study, repairs=(*study.repairs, note)), path, options)
+    return _lit(replace(study, scoring=_fitted(scoring, study.n_epochs)), path, options)
 
 
-def _lit(study: PreparedStudy, options: StudyOptions) -> PreparedStudy:
-    """Set lights off and on as the caller gives them."""
-    given = (options.lights_off, options.lights_on)
-    if given == (None, None):
-        return study
-    scoring = study.scoring or Scoring((UNSCORED,) * study.n_epochs, ())
-    own = (scoring.lights_off, scoring.lights_on)
-    off, on = (kept if text is None else _seconds(text, study) for text, kept in zip(given, own, strict=True))
-    if off is not None and on is not None and on <= off:
-        raise StudyError(f"Lights on at {on:g} s is not after lights off at {off:g} s.", "Give the two times again.")
-    return replace(study, scoring=replace(scoring, lights_off=off, lights_on=on))
-
-
-def _seconds(text: str, study: PreparedStudy) -> float:
-    """Turn a clock time, or a number of seconds, into seconds from the start of the recording."""
-    parts = text.split(":")
-    try:
-        numbers = [float(part) for part in parts]
-    except ValueError:
-        numbers = []
-    if len(numbers) == 1:
-        return numbers[0]
-    if len(numbers) not in (2, 3) or not (0 <= numbers[0] < 24 and all(0 <= number < 60 for number in numbers[1:])):
-        raise UsageError(f"{text!r} is no time.", "Give HH:MM, HH:MM:SS, or seconds from the start of the recording.")
-    if study.start is None:
-        message = f"{study.study} has no start time, so the clock time {text} has no place in it."
-        raise StudyError(message, "Give seconds from its start.")
-    begin = study.start.hour * 3600 + study.start.minute * 60 + study.start.second
-    clock = sum(number * scale for number, scale in zip(numbers, (3600, 60, 1), strict=False))
-    return (clock - begin) % DAY_SECONDS
+def _lit(study: PreparedStudy, path: Path, options: StudyOptions) -> PreparedStudy:
+    """Set lights off and on as the caller, the scoring, or else the recording's own annotations give them."""
+    annotated = lights_of(path) if options.look_for_scoring else (None, None)
+    return lit(study, (options.lights_off, options.lights_on), annotated)
 
 
 def _fitted(scoring: Scoring, n_epochs: int) -> Scoring:

@@ -106,7 +106,7 @@ class PrepareTask:
         figures = {
             "epochs": study.n_epochs,
             "channels": ", ".join(_channels_there(study)),
-            "scored": study.scoring is not None,
+            "scored": _is_scored(study),
         }
         return Outcome((folder.name,), figures, ({"study": item.study, **figures},), study.repairs)
 
@@ -233,6 +233,12 @@ def stage_figures(staging: Staging) -> dict[str, Any]:
 def threads_for(jobs: int) -> int:
     """CPU threads of each of several worker processes; 0, all of them, for one."""
     return 0 if jobs <= 1 else max(1, (os.cpu_count() or 1) // jobs)
+
+
+def _is_scored(study: PreparedStudy) -> bool:
+    """Whether the study has a scoring with more in it than lights."""
+    scoring = study.scoring
+    return scoring is not None and (bool(scoring.events) or {*scoring.stages} != {UNSCORED})
 
 
 def _channels_there(study: PreparedStudy) -> list[str]:

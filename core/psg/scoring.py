@@ -157,6 +157,15 @@ def find_scoring(study_path: Path) -> Path | None:
     return None
 
 
+def lights_of(study_path: Path) -> tuple[float | None, float | None]:
+    """Read lights off and on among a recording's own annotations, in seconds from its start; None where it has none."""
+    study_path = Path(study_path)
+    if study_path.suffix.lower() not in _EDF_FILES or not study_path.is_file():
+        return None, None
+    score = score_of_recording(open_recording(study_path))
+    return score.lights_off, score.lights_on
+
+
 _SAME_STEM = (
     *(".truth.json", "-nsrr.xml", "-profusion.xml", ".xml", ".XML", ".annot", ".eannot", ".scoring.json"),
     *(".scoring.csv", ".scoring.tsv", ".stages.csv", ".stages.tsv", ".hypnogram.csv", "_hypnogram.csv"),
