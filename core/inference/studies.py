@@ -9,9 +9,10 @@ import numpy as np
 from core.errors import StudyError
 from core.inference.lights import lit
 from core.language.measure import EpochMeasurements, measure
+from core.psg.alternatives import load_living
 from core.psg.channels import resolve
 from core.psg.montage import Montage
-from core.psg.preprocess import EPOCH_SECONDS, Trace, load_traces, prepare, prepared_from_array, traces_of
+from core.psg.preprocess import EPOCH_SECONDS, Trace, prepare, prepared_from_array, traces_of
 from core.psg.recording import Gap, open_recording
 from core.psg.scoring import UNSCORED, Scoring, find_scoring, lights_of, read_scoring
 from core.psg.store import PreparedStudy, is_store, open_store
@@ -35,6 +36,8 @@ class StudyOptions:
     """Name of the study in every output; None for the file's stem."""
     measured: bool = True
     """False to skip the measurements, for staging and embedding alone."""
+    channels: tuple[str, ...] | None = None
+    """Channels to read; None for all. The others are missing in the prepared study."""
 
 
 def open_study(path: Path, options: StudyOptions | None = None) -> PreparedStudy:
@@ -90,7 +93,7 @@ def _from_recording(path: Path, options: StudyOptions) -> PreparedStudy:
     if recording.duration < EPOCH_SECONDS:
         raise _too_short(path, recording.duration)
     channel_map = resolve(recording.signals, options.montage)
-    traces = load_traces(recording, channel_map)
+    channel_map, traces = load_living(recording, channel_map, options.channels)
     if not traces:
         labels = ", ".join(signal.label for signal in recording.signals) or "none"
         raise StudyError(

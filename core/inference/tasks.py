@@ -69,8 +69,8 @@ class Reading:
     lights_on: str | None = None
     """Likewise."""
 
-    def open(self, item: StudyInput, measured: bool = True) -> PreparedStudy:
-        """Open one study; see `core.inference.studies.open_study`."""
+    def open(self, item: StudyInput, channels: tuple[str, ...] | None = None) -> PreparedStudy:
+        """Open one study: measured, or with some of its channels alone; see `core.inference.studies.open_study`."""
         montage = read_montage(self.montage) if self.montage is not None else None
         options = StudyOptions(
             montage=montage,
@@ -79,7 +79,8 @@ class Reading:
             lights_off=self.lights_off,
             lights_on=self.lights_on,
             study_id=item.study,
-            measured=measured,
+            measured=channels is None,
+            channels=channels,
         )
         return open_study(item.path, options)
 
@@ -125,8 +126,9 @@ class StageTask:
 
     def __call__(self, item: StudyInput) -> Outcome:
         """Stage one study."""
-        study = self.reading.open(item, measured=False)
-        staging = stage_study(study, self.choice.engine(), StagingOptions())
+        engine = self.choice.engine()
+        study = self.reading.open(item, engine.bundle.channels)
+        staging = stage_study(study, engine, StagingOptions())
         files: tuple[str, ...] = ()
         if self.out is not None:
             files = (f"{item.study}.stages.csv", f"{item.study}.summary.json")
@@ -182,8 +184,9 @@ class EmbedTask:
 
     def __call__(self, item: StudyInput) -> Outcome:
         """Embed one study."""
-        study = self.reading.open(item, measured=False)
-        embeddings = embed_study(study, self.choice.engine())
+        engine = self.choice.engine()
+        study = self.reading.open(item, engine.bundle.channels)
+        embeddings = embed_study(study, engine)
         figures: dict[str, Any] = {"epochs": len(embeddings), "dimensions": embeddings.shape[1]}
         if self.out is None:
             rows = (

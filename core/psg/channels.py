@@ -108,11 +108,14 @@ class ChannelMap:
         Labels of the signals that no channel takes.
     position_codes
         The file's position codes to the model's, as the montage or the file's own kind gives them; None: by the values.
+    others
+        Other sources that a channel could have, best first; none where a montage decided.
     """
 
     sources: tuple[ChannelSource, ...]
     unused: tuple[str, ...]
     position_codes: Mapping[int, int] | None = field(default=None)
+    others: "Mapping[str, tuple[ChannelSource, ...]]" = field(default_factory=dict)
 
     def source(self, name: str) -> ChannelSource:
         """Return the source of one channel.
@@ -157,10 +160,15 @@ def resolve(signals: "Sequence[SignalInfo]", montage: "Montage | None" = None) -
         chosen = chosen | montage.candidates(signals)
     by_index = {signal.index: signal for signal in signals}
     sources = tuple(_source(channel.name, chosen[channel.name], by_index, montage) for channel in CHANNELS)
+    others = {
+        name: tuple(_source(name, other, by_index, None) for other in candidate.others)
+        for name, candidate in chosen.items()
+        if candidate.others
+    }
     used = {index for source in sources for index in source.signals}
     unused = tuple(signal.label for signal in signals if signal.index not in used)
     codes = montage.position_codes if montage is not None and montage.position_codes else None
-    return ChannelMap(sources, unused, codes or position_table([signal.label for signal in signals]))
+    return ChannelMap(sources, unused, codes or position_table([signal.label for signal in signals]), others)
 
 
 def _source(

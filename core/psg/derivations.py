@@ -1,7 +1,7 @@
 """Candidates for every channel among a file's signals, ranked: which derivation or sensor is taken, and why."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from core.psg.labels import OTHER, Reading, normalise, read_label
@@ -26,6 +26,8 @@ class Candidate:
         Why.
     rank
         Smaller is better.
+    others
+        The other ways, best first.
     """
 
     signals: tuple[int, ...]
@@ -33,6 +35,7 @@ class Candidate:
     state: str
     reason: str
     rank: int = 0
+    others: "tuple[Candidate, ...]" = ()
 
 
 # Lowest sampling rate (Hz) at which a signal is still what its label says: twice the upper edge of what is measured
@@ -110,7 +113,7 @@ def best_candidates(signals: "Sequence[SignalInfo]", targets: Sequence[tuple[str
     for name, kind in targets:
         usable, slow = _by_rate(read, MINIMUM_RATE[kind])
         found = sorted(_CANDIDATES[name](usable), key=lambda c: (c.rank, -_rate(c, signals), c.signals))
-        chosen[name] = found[0] if found else _missing(name, kind, slow)
+        chosen[name] = replace(found[0], others=tuple(found[1:])) if found else _missing(name, kind, slow)
     return _single_eeg(chosen, read)
 
 

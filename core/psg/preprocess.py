@@ -69,10 +69,11 @@ def load_traces(
         Channel name to trace, for the channels that are there.
     """
     wanted = [source for source in channel_map.present() if channels is None or source.target in channels]
-    return {source.target: _load(recording, source, channel_map) for source in wanted}
+    return {source.target: load_trace(recording, source, channel_map) for source in wanted}
 
 
-def _load(recording: "Recording", source: ChannelSource, channel_map: ChannelMap) -> Trace:
+def load_trace(recording: "Recording", source: ChannelSource, channel_map: ChannelMap) -> Trace:
+    """Read one channel from its source, in its canonical unit; the map gives the position codes."""
     samples = recording.read(source.signals[0])
     if len(source.signals) == 2:
         samples = samples - recording.read(source.signals[1])

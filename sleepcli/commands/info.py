@@ -93,7 +93,10 @@ class InfoTask:
             "unused": list(channel_map.unused),
             "repairs": list(recording.repairs),
         }
-        shares, warnings = _quality(recording, channel_map) if self.quality else ({}, ())
+        shares: dict[str, dict[str, float]] = {}
+        warnings: tuple[str, ...] = ()
+        if self.quality:
+            channel_map, shares, warnings = _quality(recording, channel_map)
         channels = [
             {
                 "target": source.target,
@@ -115,13 +118,15 @@ class InfoTask:
         return (item.path,)
 
 
-def _quality(recording: "Recording", channel_map: "ChannelMap") -> tuple[dict[str, dict[str, float]], tuple[str, ...]]:
-    """Give for each channel that is there the share of epochs in each state, and what was repaired in reading it."""
+def _quality(
+    recording: "Recording", channel_map: "ChannelMap"
+) -> tuple["ChannelMap", dict[str, dict[str, float]], tuple[str, ...]]:
+    """Give the map of what is taken, each channel's share of epochs in each state, and what was repaired."""
+    from core.psg.alternatives import load_living
     from core.psg.channels import CHANNELS
-    from core.psg.preprocess import load_traces
     from core.psg.quality import State, assess
 
-    traces = load_traces(recording, channel_map)
+    channel_map, traces = load_living(recording, channel_map)
     n_epochs = int(recording.duration // EPOCH_SECONDS)
     states = assess(traces, n_epochs)
     shares = {
@@ -132,7 +137,7 @@ def _quality(recording: "Recording", channel_map: "ChannelMap") -> tuple[dict[st
         for column, channel in enumerate(CHANNELS)
         if channel.name in traces
     }
-    return shares, tuple(repair for trace in traces.values() for repair in trace.repairs)
+    return channel_map, shares, tuple(repair for trace in traces.values() for repair in trace.repairs)
 
 
 def _store_outcome(item: StudyInput) -> Outcome:
