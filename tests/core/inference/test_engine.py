@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,16 +45,10 @@ def test_an_absent_channel_is_masked(folder: Path, signals: np.ndarray) -> None:
     assert not np.array_equal(engine.encode(signals)[0], engine.encode(signals, present)[0])
 
 
-def test_without_a_mask_an_absent_channel_is_what_the_published_model_expects(
-    folder: Path, signals: np.ndarray
-) -> None:
+def test_without_a_mask_signals_reach_the_model_unchanged(folder: Path, signals: np.ndarray) -> None:
     bundle = load_bundle(folder)
     engine = Engine(bundle, "cpu")
-    absent = np.ones((3, len(CHANNELS)), np.float32)
-    absent[:, [0, 9]] = 0.0
-    zeroed = signals[:3].copy()
-    zeroed[:, 0], zeroed[:, 9] = 0.0, -1.0
-    unmasked = Engine(type(bundle)(**{**bundle.__dict__, "has_present_input": False}), "cpu")
+    unmasked = Engine(replace(bundle, has_present_input=False), "cpu")
     seen: list[np.ndarray] = []
     session = engine._session("signal_encoder")
 
@@ -63,9 +58,10 @@ def test_without_a_mask_an_absent_channel_is_what_the_published_model_expects(
             return session.run(names, {**feeds, "present": np.ones((3, len(CHANNELS)), np.float32)})
 
     unmasked._sessions["signal_encoder"] = WithoutMask()
-    embeddings, _ = unmasked.encode(signals[:3], absent)
-    assert np.array_equal(seen[0], zeroed)
-    assert np.array_equal(embeddings, engine.encode(zeroed)[0])
+    absent = np.ones((3, len(CHANNELS)), np.float32)
+    absent[:, [0, 9]] = 0.0
+    unmasked.encode(signals[:3], absent)
+    assert np.array_equal(seen[0], signals[:3])
 
 
 def test_filling_a_batch_up_changes_no_embedding(
