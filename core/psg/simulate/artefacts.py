@@ -118,7 +118,8 @@ def _electrode(
     if kind == "mains":
         return np.asarray(piece + rng.uniform(15, 60) * hum * _window(n, rate))
     if kind == "sweat":
-        slow = np.interp(time, np.arange(0, n / rate + 2, 1.2), rng.standard_normal(int((n / rate + 2) / 1.2) + 1))
+        knots = np.arange(0, n / rate + 2, 1.2)
+        slow = np.interp(time, knots, rng.standard_normal(len(knots)))
         return np.asarray(piece + rng.uniform(35, 90) * slow * _window(n, rate))
     if kind == "ecg_bleed":
         return np.asarray(piece + rng.uniform(8, 25) * cardiac * _window(n, rate))
