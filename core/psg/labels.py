@@ -67,22 +67,24 @@ _IGNORED = frozenset(
 _LIMB = re.compile(r"LEGS?|[LR]LEG|TIB|[LR]AT\b|PLM|ARM|FLEX|EXTENS|FDS|DELTOID|INTERCOST|MASSETER|DX\d|SX\d|LIMB|BEIN")
 _CHIN = re.compile(r"CHIN|MENT|SUBM|KINN|MIO")
 _SPO2 = re.compile(r"SPO2|SAO2|O2SAT|SATO2|OSAT|^SO2$|^SAT$|SATURATION|SAETTIGUNG|^SATUR|^O2S$")
-_POSITION = re.compile(r"^POS$|POSITION|POSIZIONE|BODYPOS|^BPOS|^LAGE|KOERPERLAGE|^BODY$|POSSENS|^POSN")
+_POSITION = re.compile(
+    r"^POS$|POSITION|POSIZIONE|POSICION|KOERPERPOS|BODYPOS|^BPOS|^LAGE|KOERPERLAGE|^BODY$|POSSENS|^POSN"
+)
 _ABDOMEN = re.compile(r"^ABD|ADDOM|BAUCH|BELLY|^VAB|STOMACH|^ABO|(?:RIP|EFFORT|EFF|RESP|BELT|INDUCTANCE)ABD|^EFFABD")
 _THORAX = re.compile(
-    r"^THO|^THX|TORAC|TORAX|CHEST|RIBCAGE|^RIBS?$|BRUST|^VTH|^TOR$|(?:RIP|EFFORT|EFF|RESP|BELT|INDUCTANCE)THO"
+    r"^THO|^THX|THRX|TORAC|TORAX|CHEST|RIBCAGE|^RIBS?$|BRUST|^VTH|^TOR$|(?:RIP|EFFORT|EFF|RESP|BELT|INDUCTANCE)THO"
 )
 _PRESSURE = re.compile(
-    r"PNAS|NASALPR|NASALP$|NPRESS?|PTAF|^PRESS?$|CANN?ULA|NASPR|NASPRESS?|^NAF|PRESSIONENAS|STAUDRUCK|^NP$"
+    r"PNAS|NASALPR|NASALP$|NPRESS?|PTAF|^PRESS?$|CANN?ULA|NASPR|NASPRESS?|^NAF|PRESSIONE?NAS|NASENDRUCK|STAUDRUCK|^NP$"
 )
-_THERMAL = re.compile(r"^THERM|TERMIST|ORONASAL|ORALNASAL|^ORAL|NASALTH|NEWAIR|FLOWTH|THERMISTOR|THERMOCOUPLE")
+_THERMAL = re.compile(r"^THER$|^THERM|TERMIST|ORONASAL|ORALNASAL|^ORAL|NASALTH|NEWAIR|FLOWTH|THERMISTOR|THERMOCOUPLE")
 _FLOW = re.compile(r"FLOW|FLUSSO|FLUSS|^AIR$|^NASAL$|^NASORAL|LUFTSTROM|^DEBIT|^FLUX")
 _PAP = re.compile(r"CPAP|^PAP|BIPAP|CFLOW|^XPAP|MASK|^VPAP|DEVICEFLOW")
 _ECG = re.compile(r"^(?:ECG|EKG)")
 
 
 def normalise(label: str) -> str:
-    """Upper case, one blank between words, brackets and separators made blanks, both micro signs alike.
+    """Upper case without accents, one blank between words, brackets and separators made blanks, micro signs alike.
 
     Parameters
     ----------
@@ -95,6 +97,9 @@ def normalise(label: str) -> str:
         For example ``EEG(sec)`` becomes ``EEG SEC`` and ``C3:A2`` becomes ``C3-A2``.
     """
     text = unicodedata.normalize("NFKC", label).upper()
+    for umlaut, letters in (("Ä", "AE"), ("Ö", "OE"), ("Ü", "UE"), ("Ø", "OE"), ("Å", "AA")):
+        text = text.replace(umlaut, letters)
+    text = "".join(part for part in unicodedata.normalize("NFD", text) if not unicodedata.combining(part))
     text = text.replace(":", "-").replace("–", "-").replace("−", "-")
     text = re.sub(r"[()\[\]{}_/\\.,;'\"$#*=]", " ", text)
     text = re.sub(r"\s*-\s*", "-", text)

@@ -1,4 +1,8 @@
-"""Recordings: the only file that opens signal files. Lazy, at native rates, on the clock's timeline."""
+"""Recordings: the only file that opens signal files. Lazy, at native rates, on the clock's timeline.
+
+mne reads every format but EDF and BDF. An EDF that is refused here is not tried with mne: what is refused has no signal
+in it or contradicts itself, and mne loses gaps without a word.
+"""
 
 import hashlib
 import warnings

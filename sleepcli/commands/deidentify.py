@@ -32,6 +32,8 @@ def deidentify(
     if not source.exists():
         raise UsageError(f"No such file: {source}.", "Check the path.")
     result = write_copy(source, target, DeidentifyOptions(shift_days, not drop_events))
+    for repair in result.repairs:
+        ui.warn(f"{source.name}: {repair}")
     if ui.wants_json(json):
         ui.json_lines([{**vars(result), "repairs": list(result.repairs)}])
         return

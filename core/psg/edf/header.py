@@ -118,8 +118,18 @@ class EdfHeader:
 
 
 def looks_like_edf(start: bytes) -> bool:
-    """Whether the first bytes of a file are an EDF or BDF header's version field."""
+    """Whether the first 256 bytes of a file are an EDF or BDF header's: by its version, or else by its own length."""
+    return _has_version(start) or _has_length(start)
+
+
+def _has_version(start: bytes) -> bool:
     return start[:8].strip(b" \x00") == b"0" or start[:8] == b"\xffBIOSEMI"
+
+
+def _has_length(start: bytes) -> bool:
+    """Whether the header's length and its number of signals are there and agree, whatever the version field says."""
+    length, count = parse_integer(start[184:192]), parse_integer(start[FIXED_BYTES - 4 : FIXED_BYTES])
+    return count is not None and count > 0 and length == FIXED_BYTES * (count + 1)
 
 
 def labels_only_annotations(start: bytes) -> bool:
@@ -160,7 +170,7 @@ def parse_header(raw: bytes, file_size: int, name: str) -> EdfHeader:
     if len(raw) < FIXED_BYTES:
         raise StudyError(f"{name} ends inside its EDF header after {len(raw)} bytes.", _COPY_HINT)
     fixed = {key: values[0] for key, values in split_fields(raw, RECORDING_FIELDS).items()}
-    repairs: list[str] = []
+    repairs = [] if _has_version(raw) else ["The version field is neither EDF's nor BDF's; it was read as EDF."]
     n_signals = _signal_count(fixed, file_size, name, repairs)
     header_bytes = FIXED_BYTES * (n_signals + 1)
     if len(raw) < header_bytes:

@@ -6,6 +6,7 @@ reference that is subtracted. A target that is not named has to be missing; thos
 
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -402,3 +403,23 @@ def test_the_resolver_is_light() -> None:
     code = "import core.psg.channels, sys; print([m for m in ('numpy', 'scipy', 'mne', 'edfio') if m in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("label", "target"),
+    [
+        ("Körperlage", "POS"),
+        ("Posición", "POS"),
+        ("Sättigung", "SPO2"),
+        ("Saturación", "SPO2"),
+        ("Tórax", "THX"),
+        ("RIP.Thrx", "THX"),
+        ("Abdómen", "ABD"),
+        ("Débit nasal", "AF"),
+        ("Nasendruck", "AF"),
+        ("Pression nasale", "AF"),
+    ],
+)
+def test_labels_with_accents_are_read_composed_and_decomposed(label: str, target: str) -> None:
+    for form in ("NFC", "NFD"):
+        assert resolve(signals([unicodedata.normalize(form, label)])).source(target).state == "ok"

@@ -97,6 +97,14 @@ def test_edf_header_labels_beyond_ascii(write_edf: Write, raw: bytes, label: str
     assert repaired(recording, "beyond ASCII")
 
 
+def test_edf_header_with_another_version_is_read_by_its_length_and_said(write_edf: Write) -> None:
+    recording = open_recording(write_edf([Signal("EEG", ramp(4, 8))], version="1.0"))
+    assert repaired(recording, "version")
+    assert recording.format == "EDF"
+    with pytest.raises(StudyError, match="does not begin with an EDF header"):
+        open_recording(write_edf([Signal("EEG", ramp(4, 8))], version="1.0", header_bytes="999"))
+
+
 def test_edf_header_duplicate_labels_stay_apart(write_edf: Write) -> None:
     first, second = ramp(2, 8), ramp(2, 8, seed=9)
     recording = open_recording(write_edf([Signal("EEG", first), Signal("EEG", second)]))
