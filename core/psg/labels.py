@@ -257,7 +257,7 @@ def _read_breathing(text: str) -> Reading | None:
     if any(_ABDOMEN.search(word) for word in words):
         return Reading("abdomen")
     if any(_THORAX.search(word) for word in words):
-        return Reading("thorax")
+        return Reading("thorax", rank=1 if "THRX" in joined else 0)
     if _PAP.search(joined):
         return Reading("airflow", rank=2, note="flow of the PAP device") if _FLOW.search(joined) else OTHER
     if re.search(r"^(?:RIP|X)FLOW|RIPFLOW|FLOWRIP", joined):

@@ -360,7 +360,7 @@ def _open_mne(path: Path, study: str) -> Recording:
     return Recording(
         study=study,
         path=path,
-        format=type(raw).__name__.removeprefix("Raw"),
+        format=type(raw).__name__.removeprefix("Raw") or "FIF",
         start=start.replace(tzinfo=None) + timedelta(seconds=raw.first_time) if start else None,
         duration=raw.n_times / rate,
         signals=signals,

@@ -1,5 +1,7 @@
 """Small EDFs and the fake bundle, for commands that are run as people run them."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import numpy as np
 import pyedflib
 import pytest
 
+from sleepcli.app import app
 from tests.core.inference.fake_bundle import write_fake_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,5 +68,25 @@ def sleepcli_in(folder: Path, **environment: str) -> Command:
             timeout=300,
             check=False,
         )
+
+    return run
+
+
+@pytest.fixture
+def program(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run a command in this process, in an empty folder and with the fake model: quicker than a process a command."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SLEEPCLI_MODEL", str(model))
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        words = ["sleepcli", *map(str, arguments)]
+        monkeypatch.setattr(sys, "argv", words)
+        code, out, talk = 0, io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(talk):
+            try:
+                app()
+            except SystemExit as end:
+                code = int(end.code or 0)
+        return subprocess.CompletedProcess(words, code, out.getvalue(), talk.getvalue())
 
     return run

@@ -1,40 +1,18 @@
 """Files as labs have them, through the program: what people see, and what the outputs say."""
 
-import contextlib
-import io
 import os
 import pty
 import subprocess
 import sys
 from pathlib import Path
 
+import mne
 import numpy as np
 import pytest
 
-from sleepcli.app import app
 from tests.core.psg.edf_files import Signal, annotation_signal, edf_bytes, time_keeping
 from tests.sleepcli.conftest import PLANTED, ROOT, Command
 from tests.sleepcli.test_commands import assert_one_sentence, lines
-
-
-@pytest.fixture
-def program(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run a command in this process, in an empty folder and with the fake model: quicker than a process a command."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SLEEPCLI_MODEL", str(model))
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        words = ["sleepcli", *map(str, arguments)]
-        monkeypatch.setattr(sys, "argv", words)
-        code, out, talk = 0, io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(talk):
-            try:
-                app()
-            except SystemExit as end:
-                code = int(end.code or 0)
-        return subprocess.CompletedProcess(words, code, out.getvalue(), talk.getvalue())
-
-    return run
 
 
 def noise(label: str, records: int = 120, rate: int = 128, seed: int = 0, **fields: str) -> Signal:
@@ -71,6 +49,44 @@ def test_a_gap_is_unscored_at_its_clock_time(program: Command, tmp_path: Path) -
     assert [row["stage"] == "?" for row in lines(result)] == [False, False, True, True, False, False]
     assert "75 s" in result.stderr
     assert lines(program("info", "gap.edf"))[0]["gaps"] == [{"onset": 60.0, "duration": 75.0}]
+
+
+def planted_edf(path: Path, **fields: str) -> Path:
+    """Write an EDF+ with a name in every field and annotation that can hold one."""
+    texts = (f"{PLANTED} awake", f"Sleep stage {PLANTED}", f"Obstructive apnea {PLANTED}", f"Lights off {PLANTED}")
+    lists = "".join(f"+{5 + number}\x1510\x14{text}\x14\x00" for number, text in enumerate(texts))
+    everywhere = {"transducer": PLANTED, "prefilter": PLANTED, "reserved": PLANTED}
+    eeg = noise("EEG C3-M2", **everywhere)
+    keeper = annotation_signal(time_keeping([str(second) for second in range(120)], [lists.encode()]), 120)
+    header = {"patient": f"X M 01-JAN-1950 {PLANTED}", "recording": f"Startdate 02-MAR-2021 {PLANTED} {PLANTED}"}
+    path.write_bytes(edf_bytes([eeg, keeper], **{"reserved": "EDF+C", **header, **fields}))
+    return path
+
+
+def planted_fif(path: Path) -> Path:
+    """Write a file of mne's own format with the name in its subject, its description and its annotations."""
+    info = mne.create_info(["C3-M2", "C4-M1"], 128, "eeg")
+    info["subject_info"] = {"his_id": PLANTED, "last_name": PLANTED, "first_name": PLANTED}
+    info["description"] = info["experimenter"] = PLANTED
+    raw = mne.io.RawArray(3e-5 * np.random.default_rng(1).standard_normal((2, 120 * 128)), info, verbose="ERROR")
+    raw.set_annotations(mne.Annotations([1], [0], [f"{PLANTED} spoke"]))
+    raw.save(path, verbose="ERROR")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["edf", "edf broken", "fif"])
+def test_no_name_of_a_patient_reaches_any_output(program: Command, tmp_path: Path, kind: str) -> None:
+    damage = {"start_time": PLANTED[:8], "n_records": PLANTED[:8], "version": PLANTED[:8]} if "broken" in kind else {}
+    path = planted_fif(tmp_path / "s_raw.fif") if kind == "fif" else planted_edf(tmp_path / "s.edf", **damage)
+    out = tmp_path / "out"
+    commands = (["info", path, "--quality"], ["stage", path], ["caption", path, "--out", out])
+    for command in (*commands, ["prepare", path, "--out", out], ["--debug", "caption", path, "--scoring", path]):
+        result = program(*command)
+        assert "Planted" not in result.stdout + result.stderr, command
+    written = [file for file in out.rglob("*") if file.is_file()]
+    assert {file.suffix for file in written} >= {".jsonl", ".json", ".csv", ".npy"}
+    for file in written:
+        assert b"Planted" not in file.read_bytes(), file
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
