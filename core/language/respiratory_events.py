@@ -14,8 +14,10 @@ from core.psg.scoring import Event
 
 BASELINE_SECONDS = 120  # before, in which breathing is called usual (AASM: stable breathing of two minutes)
 BASELINE_PERCENTILE = 80  # AASM takes the three largest breaths where breathing is not stable
-APNEA = 0.2  # of the baseline: AASM's drop of 90 % as excursions over noise and heartbeat show it
-APNEA_EDGE = 0.5  # of the baseline, where an apnea begins and ends
+CESSATION = 0.2  # of the baseline: breathing has all but ceased, whatever the saturation does
+CESSATION_EDGE = 0.5  # of the baseline, where such an event begins and ends
+APNEA = 0.12  # of the baseline: AASM's drop of 90 %, and what heartbeat, noise and a slow sensor add to it
+APNEA_SHARE = 30  # per cent of an apnea that has to lie below it
 HYPOPNEA = 0.7  # of the baseline: AASM's drop of 30 %
 HYPOPNEA_ALONE = 0.5  # where no saturation can confirm it
 SHORTEST = 10.0  # s (AASM)
@@ -51,11 +53,12 @@ def respiratory_events(
     """Find apneas and hypopneas (AASM manual 2.6, section VIII).
 
     Airflow, nasal pressure or thermistor in any unit, is followed as the excursion of four seconds against the
-    80th percentile of the two minutes before. An apnea falls by 90 %, a hypopnea by at least 30 % with a
-    desaturation of 3 % that begins before 45 s after its end; both last 10 s or more. An apnea is central without
-    effort, mixed when effort comes back before its end, obstructive otherwise. Without a saturation, a hypopnea has to
-    fall by half. Arousals, where they are known, confirm a hypopnea as a desaturation does. Wake is not told from
-    sleep here: the caller keeps the events of sleep.
+    80th percentile of the two minutes before. An apnea falls by 90 % for a third of its length, a hypopnea by
+    at least 30 % with a desaturation of 3 % that begins before 45 s after its end; both last 10 s or more. A fall by
+    80 % that is no apnea is a hypopnea even without its desaturation. An apnea is central without effort, mixed when
+    effort comes back before its end, obstructive otherwise. Without a saturation, a hypopnea has to fall by half.
+    Arousals, where they are known, confirm a hypopnea as a desaturation does. Wake is not told from sleep here: the
+    caller keeps the events of sleep.
 
     Parameters
     ----------
@@ -70,7 +73,8 @@ def respiratory_events(
     -------
     tuple[Event, ...]
         In order of onset, with a confidence: 0.9 for an apnea (0.6 without an effort to type it), 0.8 for a hypopnea
-        with its desaturation or arousal, 0.4 for one that only airflow shows; none without a usable airflow.
+        with its desaturation or arousal, 0.5 for one of 80 % without either, 0.4 for one that only airflow can show;
+        none without a usable airflow.
     """
     found = breathing_events(traces, states)
     confirmed = [
@@ -103,23 +107,35 @@ def breathing_events(traces: Mapping[str, Trace], states: NDArray[np.uint8]) -> 
     efforts = [course for name in ("THX", "ABD") if (course := _course(traces, states, name)) is not None]
     saturation = oxygen_course(traces, states, n_epochs)
     falls = desaturations(saturation)
-    apneas = _spans(airflow.relative, APNEA, APNEA_EDGE)
-    events = [_apnea(start, end, efforts) for start, end in apneas]
-    reductions = []
+    events, reductions = [], []
+    cessations = _spans(airflow.relative, CESSATION, CESSATION_EDGE)
+    for start, end in cessations:
+        if np.percentile(_inner(airflow, start, end), APNEA_SHARE) <= APNEA:
+            events.append(_apnea(start, end, efforts))
+        else:
+            events.append(Event("hypopnea", start, end - start, 0.8 if _linked(start, end, falls) else 0.5))
     for start, end in _spans(airflow.relative, HYPOPNEA, HYPOPNEA):
-        if any(start < other_end and end > other_start for other_start, other_end in apneas):
+        if any(start < other_end and end > other_start for other_start, other_end in cessations):
             continue
         known = np.isfinite(saturation[int(start) : int(end + DESATURATION_LAG)]).mean() > 0.5
-        linked = any(start <= fall.onset <= end + DESATURATION_LAG for fall in falls)
-        inside = airflow.relative[int(start) + 2 : int(end) - 2]
-        deep = bool(len(inside)) and float(np.nanmedian(inside)) <= HYPOPNEA_ALONE
-        if linked:
+        deep = float(np.median(_inner(airflow, start, end))) <= HYPOPNEA_ALONE
+        if _linked(start, end, falls):
             events.append(Event("hypopnea", start, end - start, 0.8))
         elif not known and deep:
             events.append(Event("hypopnea", start, end - start, 0.4))
         else:
             reductions.append(Event("hypopnea", start, end - start, 0.2))
     return BreathingEvents(tuple(sorted(events, key=lambda event: event.onset)), tuple(reductions))
+
+
+def _linked(start: float, end: float, falls: Sequence[Event]) -> bool:
+    return any(start <= fall.onset <= end + DESATURATION_LAG for fall in falls)
+
+
+def _inner(course: _Course, start: float, end: float) -> NDArray[np.float64]:
+    """The seconds of an event that the envelope's reach does not mix with the breaths around it."""
+    inside = course.relative[int(start) + 2 : max(int(end) - 2, int(start) + 3)]
+    return np.nan_to_num(inside, nan=1.0)
 
 
 def _course(traces: Mapping[str, Trace], states: NDArray[np.uint8], name: str) -> _Course | None:
@@ -140,7 +156,10 @@ def _course(traces: Mapping[str, Trace], states: NDArray[np.uint8], name: str) -
 
 
 def _spans(relative: NDArray[np.float64], depth: float, edge: float) -> list[tuple[float, float]]:
-    """Find stretches of 10 to 120 s below ``edge`` with 10 s below ``depth``, the envelope's reach given back."""
+    """Find stretches of 10 to 120 s below ``edge`` with 10 s below ``depth``, the envelope's reach given back.
+
+    A stretch whose begin or end is not seen, at the border of the recording or of a gap, is none.
+    """
     reach = ENVELOPE_SECONDS / 2
     low = np.nan_to_num(relative, nan=1.0) < edge
     low = ndimage.binary_closing(low, iterations=JOINED) | low
@@ -149,6 +168,10 @@ def _spans(relative: NDArray[np.float64], depth: float, edge: float) -> list[tup
     spans = []
     for start, end in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True):
         begin, finish = max(start - reach, 0.0), min(end + reach, float(len(relative)))
+        if start < ENVELOPE_SECONDS or not np.isfinite(relative[max(start - 2, 0) : end + ENVELOPE_SECONDS]).all():
+            continue
+        if end + ENVELOPE_SECONDS > len(relative):
+            continue
         if SHORTEST <= finish - begin <= LONGEST and deep[start:end].sum() + 2 * reach >= SHORTEST:
             spans.append((float(begin), float(finish)))
     return spans

@@ -84,6 +84,24 @@ def test_an_apnea_without_effort_channels_is_less_sure() -> None:
     assert {event.confidence for event in events} == {0.6}
 
 
+@pytest.mark.parametrize(("level", "kind"), [(0.05, "obstructive_apnea"), (0.15, "hypopnea")])
+def test_an_apnea_falls_by_nine_tenths(level: float, kind: str) -> None:
+    traces = study(breathing(level), breathing(0.8), 5.0)
+    assert_placed(respiratory_events(traces, STATES), kind)
+
+
+def test_an_event_whose_end_is_not_seen_is_none() -> None:
+    traces = study(breathing(0.03), breathing(0.8), None)
+    cut = int(1015 * RATE)
+    traces = {name: Trace(name, trace.samples[:cut], trace.rate) for name, trace in traces.items()}
+    assert [event.onset for event in respiratory_events(traces, STATES[:34])] == pytest.approx(ONSETS[:4], abs=4)
+    gap = traces["AF"].samples.copy()
+    gap[int(615 * RATE) : int(700 * RATE)] = np.nan
+    traces["AF"] = Trace("AF", gap, RATE)
+    kept = [onset for onset in ONSETS[:4] if onset != 600.0]
+    assert [event.onset for event in respiratory_events(traces, STATES[:34])] == pytest.approx(kept, abs=4)
+
+
 def test_short_pauses_and_quiet_breathing_are_no_events() -> None:
     assert respiratory_events(study(breathing(0.03, duration=5.0), None, None), STATES) == ()
     assert respiratory_events(study(breathing(1.0), breathing(1.0), 0.0), STATES) == ()
@@ -103,8 +121,11 @@ def test_the_apneas_that_a_real_device_flagged_are_found() -> None:
         ends = np.concatenate([night["clear_airway_end_s"], night["obstructive_end_s"]])
     states = np.full((int(len(flow.samples) / flow.rate // 30), len(CHANNELS)), State.MISSING, dtype=np.uint8)
     states[:, 3] = State.OK
-    apneas = [event for event in respiratory_events({"AF": flow}, states) if event.type != "hypopnea"]
-    found = np.array([event.onset + event.duration for event in apneas])
-    hit = (np.abs(ends[:, None] - found[None]) < 10).any(axis=1)
-    assert hit.mean() > 0.9
-    assert len(apneas) <= 1.4 * len(ends)
+    events = respiratory_events({"AF": flow}, states)
+    found = np.array([event.onset + event.duration for event in events])
+    apneas = np.array([event.type != "hypopnea" for event in events])
+    hit = np.abs(ends[:, None] - found[None]) < 10
+    assert hit.any(axis=1).mean() > 0.9
+    assert hit[:, apneas].any(axis=1).mean() > 0.65  # the device flags a fall by 75 %, AASM asks for 90 %
+    assert apneas.sum() <= len(ends)
+    assert len(events) <= 20 + len(ends)
