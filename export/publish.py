@@ -18,9 +18,10 @@ from core.errors import ModelError, UsageError
 from core.files import whole_folder, write_text
 from core.language.describe import DOMAINS
 from core.psg.preprocess import MODEL_RATE
+from export.builder import OPSET
 from export.graphs import graphs
 from export.quantize import PRECISIONS, quantize, rounded, store_half
-from export.to_onnx import OPSET, WEIGHTS_FILE, save_graphs, to_onnx
+from export.to_onnx import WEIGHTS_FILE, save_graphs, to_onnx
 from export.verify import TOLERANCE, effect, verify
 from training.config import ModelConfig
 from training.model import SleepLM
@@ -69,7 +70,7 @@ class ExportEvent:
     """One step of an export that is done."""
 
     step: str
-    """`traced` or `verified` for a graph, `published` at the end."""
+    """`built` or `verified` for a graph, `published` at the end."""
     graph: str = ""
     """Name of the graph."""
     difference: float | None = None
@@ -184,24 +185,24 @@ def publish(
         found = graphs(network)
         models: dict[str, ir.Model] = {}
         for graph in found:
-            models[graph.name] = to_onnx(graph, model.config)
+            models[graph.name] = to_onnx(graph.name, network)
             if options.precision == "fp16":
                 store_half(models[graph.name])
-            yield ExportEvent("traced", graph.name)
-        traced = folder / ".float" if options.precision == "int8" else folder
-        traced.mkdir(exist_ok=True)
-        save_graphs(models, traced)
+            yield ExportEvent("built", graph.name)
+        full = folder / ".float" if options.precision == "int8" else folder
+        full.mkdir(exist_ok=True)
+        save_graphs(models, full)
         differences = {}
         for graph in found:
-            path = traced / f"{graph.name}.onnx"
+            path = full / f"{graph.name}.onnx"
             differences[graph.name] = verify(graph, path, model.config.context_length, options.tolerance)
             yield ExportEvent("verified", graph.name, differences[graph.name])
         description: dict[str, Any] = {"verification": differences}
         if options.precision == "int8":
-            for traced_model in models.values():
-                quantize(traced_model)
+            for built in models.values():
+                quantize(built)
             save_graphs(models, folder)
-            shutil.rmtree(traced)
+            shutil.rmtree(full)
         if options.precision != "fp32":
             description["precision_effect"] = {
                 graph.name: effect(graph, folder / f"{graph.name}.onnx") for graph in graphs(model)

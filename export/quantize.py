@@ -7,6 +7,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from export.signal_tower import FOURIER
 from training.model import SleepLM
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -29,7 +30,8 @@ def rounded(model: SleepLM) -> SleepLM:
 def store_half(model: ir.Model) -> None:
     """Store a graph's float32 weights as float16, cast back where the session loads them.
 
-    Nothing changes in what the graph computes as long as the weights come from `rounded`.
+    Nothing changes in what the graph computes: only arrays that float16 holds exactly are stored so, which are all
+    weights that come from `rounded`, but not the tables and products made of them.
     """
     graph = model.graph
     first = graph.node(0)
@@ -37,7 +39,11 @@ def store_half(model: ir.Model) -> None:
         tensor = value.const_value
         if tensor is None or tensor.dtype != ir.DataType.FLOAT or tensor.nbytes < _MIN_STORED:
             continue
-        half = _initializer(graph, f"{value.name}_half", tensor.numpy().astype(np.float16))
+        array = tensor.numpy()
+        stored = array.astype(np.float16)
+        if not np.array_equal(stored.astype(np.float32), array):
+            continue
+        half = _initializer(graph, f"{value.name}_half", stored)
         cast = ir.node("Cast", [half], {"to": ir.DataType.FLOAT})
         graph.insert_before(first, cast)
         _replace(value, cast.outputs[0])
@@ -48,7 +54,7 @@ def quantize(model: ir.Model) -> None:
     """Turn the products with constant weights into int8 products.
 
     Each row of activations has its own scale, found when it comes; each output column of weights has one. Biases,
-    norms, softmax and the products inside attention stay in float32.
+    norms, softmax, the products inside attention and the spectra, whose small powers count, stay in float32.
     """
     graph = model.graph
     rows: dict[ir.Value, tuple[ir.Value, ir.Value]] = {}
@@ -75,8 +81,8 @@ def _weights(node: ir.Node) -> NDArray[np.float32] | None:
     """Give the constant weights `[in, out]` of a product, None where there are none."""
     if node.op_type not in ("MatMul", "Gemm") or node.inputs[1] is None or not node.inputs[1].is_initializer():
         return None
-    tensor = node.inputs[1].const_value
-    if tensor is None or tensor.dtype != ir.DataType.FLOAT or tensor.shape.rank() != 2:
+    name, tensor = str(node.inputs[1].name), node.inputs[1].const_value
+    if tensor is None or tensor.dtype != ir.DataType.FLOAT or tensor.shape.rank() != 2 or name.startswith(FOURIER):
         return None
     array: NDArray[np.float32] = tensor.numpy()
     transposed = node.op_type == "Gemm" and node.attributes.get_int("transB", 0)
@@ -134,7 +140,7 @@ def _initializer(graph: ir.Graph, name: str, array: NDArray[np.generic]) -> ir.V
 
 def _replace(old: ir.Value, new: ir.Value) -> None:
     """Use `new` wherever `old` was used; a graph's output keeps its name, type and shape."""
-    new.shape, new.dtype, name = old.shape, old.dtype, old.name
+    new.shape, new.type, name = old.shape, old.type, old.name
     output = old.is_graph_output()
     ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
     if output:

@@ -1,89 +1,43 @@
-"""From graphs to ONNX files that share one file of weights."""
+"""From a network to ONNX files that share one file of weights."""
 
 import hashlib
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
-import torch
 
-from export.graphs import Graph
-from training.config import ModelConfig
+from export import caption_decoder, signal_tower, text_tower
+from training.model import SleepLM
 
-OPSET = 18
 WEIGHTS_FILE = "weights.bin"
-EXAMPLE_BATCH, EXAMPLE_LENGTH = 3, 7  # neither 0 nor 1, which the exporter would take for constants
 _SHARED_BYTES = 1024  # smaller tensors (shapes, scalars, biases of a tiny network) stay inside the graph
 _ALIGNMENT = 64  # bytes between the starts of tensors in the weights file
-_EXPORTER_LOG = "torch.onnx._internal.exporter._registration"  # it says at every export that torchvision is absent
+_BUILDERS = {
+    "signal_encoder": signal_tower.signal_encoder,
+    "text_encoder": text_tower.text_encoder,
+    "decoder_prefill": caption_decoder.prefill,
+    "decoder_step": caption_decoder.step,
+    "reconstruction": signal_tower.reconstruction,
+}
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter from warning about itself: deprecations inside torch and packages that are not needed."""
-    logger = logging.getLogger(_EXPORTER_LOG)
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            for category in (DeprecationWarning, FutureWarning):
-                warnings.simplefilter("ignore", category)
-            warnings.filterwarnings("ignore", message="# The axis name: .* will not be used")
-            yield
-    finally:
-        logger.setLevel(level)
-
-
-def to_onnx(graph: Graph, config: ModelConfig) -> ir.Model:
-    """Trace one graph.
+def to_onnx(name: str, model: SleepLM) -> ir.Model:
+    """Build one graph.
 
     Parameters
     ----------
-    graph
-        From `export.graphs.graphs`.
-    config
-        Sizes of its network.
+    name
+        One of the names that `export.graphs.graphs` gives.
+    model
+        The network, in evaluation mode; its weights are referred to, not copied.
 
     Returns
     -------
     onnx_ir.Model
-        The graph with its weights in memory, at opset 18.
+        The graph with its weights in memory.
     """
-    dims = {"length": torch.export.Dim("length", max=config.context_length)}
-    shapes = {
-        name: {axis: dims.setdefault(label, torch.export.Dim(label)) for axis, label in axes.items()}
-        for name, axes in graph.axes.items()
-    }
-    inputs = graph.inputs(EXAMPLE_BATCH, EXAMPLE_LENGTH)
-    with _quiet(), torch.no_grad():
-        program = torch.onnx.export(
-            graph.module,
-            tuple(inputs.values()),
-            input_names=list(inputs),
-            output_names=list(graph.outputs),
-            dynamic_shapes=shapes,
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-    return _cleaned(program.model)
-
-
-def _cleaned(model: ir.Model) -> ir.Model:
-    """Leave out what tells of the exporting machine, and name inner values so that none meets an output's name."""
-    graph = model.graph
-    for item in (model, graph, *graph.all_nodes(), *graph.initializers.values()):
-        item.metadata_props.clear()
-        item.doc_string = None
-    inner = (value for node in graph.all_nodes() for value in node.outputs if not value.is_graph_output())
-    for number, value in enumerate(inner):
-        value.name = f"v{number}"
-        value.metadata_props.clear()
-    return model
+    return _BUILDERS[name](model)
 
 
 def save_graphs(models: Mapping[str, ir.Model], folder: Path) -> None:
@@ -103,7 +57,7 @@ def save_graphs(models: Mapping[str, ir.Model], folder: Path) -> None:
                 tensor = value.const_value
                 if tensor is None or tensor.nbytes < _SHARED_BYTES:
                     continue
-                content = np.ascontiguousarray(tensor.numpy()).tobytes()
+                content = memoryview(np.ascontiguousarray(tensor.numpy())).cast("B")
                 key = (str(tensor.dtype), hashlib.sha256(content).hexdigest())
                 if key not in offsets:
                     stream.write(b"\0" * (-stream.tell() % _ALIGNMENT))

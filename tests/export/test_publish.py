@@ -25,7 +25,7 @@ Exported = tuple[Path, list[ExportEvent]]
 
 def test_every_step_is_told_and_the_bundle_comes_last(exported: Exported) -> None:
     folder, events = exported
-    assert {event.graph for event in events if event.step == "traced"} == GRAPHS
+    assert {event.graph for event in events if event.step == "built"} == GRAPHS
     verified = {event.graph: event.difference for event in events if event.step == "verified"}
     assert verified.keys() == GRAPHS
     assert all(difference is not None and difference < 1e-4 for difference in verified.values())
