@@ -106,7 +106,7 @@ def night_summary(
     staging
         Its stages.
     night
-        Its events, where somebody looked for them.
+        Its events, where somebody looked for them; those of the scoring by default, where the stages are its too.
     measurements
         Measured values; those of the night by default.
 
@@ -115,13 +115,14 @@ def night_summary(
     dict
         JSON values; what is not known is null.
     """
-    events = night.events if night is not None else ()
+    scored = study.scoring.events if study.scoring is not None and staging.source == "scoring" else ()
+    events = night.events if night is not None else scored
     measured = measurements if measurements is not None or night is None else night.measurements
     duration = study.n_epochs * float(EPOCH_SECONDS)
     scoring = study.scoring
     lights = (scoring.lights_off, scoring.lights_on) if scoring is not None else (None, None)
     settled = Scoring(staging.stages, events, *lights)
-    found_by = night.found_by if night is not None else {}
+    found_by = night.found_by if night is not None else None if scored else {}
     statistics = night_statistics(settled, measured, duration, found_by)
     summary = {
         "study": study.study,
@@ -129,7 +130,7 @@ def night_summary(
         "duration": duration,
         "epochs": study.n_epochs,
         "stages_from": staging.source,
-        "events_from": night.events_from if night is not None else None,
+        "events_from": night.events_from if night is not None else "scoring" if scored else None,
         "statistics": asdict(statistics),
         "text": describe_night(statistics, phrase_seed(study.source_hash, -1)),
         "format": study.source_format,
