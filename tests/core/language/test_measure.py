@@ -69,12 +69,13 @@ def test_a_whole_study_has_values(measured: EpochMeasurements) -> None:
 def test_store_gives_back_what_was_measured(measured: EpochMeasurements) -> None:
     full = EpochMeasurements(
         measured.values, measured.trends, (Event("desaturation", 12.5, 20.0), Event("hypopnea", 1.0, 2.0, 0.25)),
-        (3.0, 4.0), measured.below_90,
+        (3.0, 4.0), measured.below_90, (Event("hypopnea", 40.0, 12.0, 0.2),),
     )  # fmt: skip
     again = EpochMeasurements.from_tables(*full.to_tables())
     assert again.trends == full.trends
     assert again.events == full.events
     assert again.depths == full.depths
+    assert again.reductions == full.reductions
     for name, values in full.values.items():
         assert np.array_equal(again.values[name], values, equal_nan=True)
     assert full.below_90 is not None
@@ -89,6 +90,27 @@ def test_nothing_is_measured_on_a_channel_that_cannot_be_used(state: State) -> N
     values = measure(study(), states, N).values
     for name in MEASUREMENTS:
         assert np.isnan(values[name][5:9]).all(), name
+
+
+def test_breathing_events_are_measured_with_the_desaturations() -> None:
+    traces = study()
+    flow = traces["AF"].samples.copy()
+    time = np.arange(len(flow)) / traces["AF"].rate
+    flow[(time >= 300) & (time < 325)] *= 0.02
+    spo2 = np.full(N * 30, 96.0, np.float32)
+    spo2[330:350] = 90.0
+    spo2 = np.convolve(np.pad(spo2, 6, mode="edge"), np.full(13, 1 / 13), "valid").astype(np.float32)
+    traces |= {"AF": Trace("AF", flow, traces["AF"].rate), "SPO2": Trace("SPO2", spo2, 1.0)}
+    measured = measure(traces, OK, N)
+    kinds = [event.type for event in measured.events]
+    assert len(kinds) == 2
+    assert kinds[0].endswith("apnea")
+    assert kinds[1] == "desaturation"
+    assert measured.events[0].confidence is not None
+    assert np.isnan(measured.depths[0])
+    assert measured.depths[1] == pytest.approx(6, abs=0.6)
+    again = EpochMeasurements.from_tables(*measured.to_tables())
+    assert again.events == measured.events
 
 
 def test_nothing_is_measured_without_channels_or_on_zeros_called_fine() -> None:
