@@ -5,7 +5,6 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from contextvars import ContextVar
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -29,10 +28,10 @@ from sleepcli.commands import (
     stage,
     train,
 )
+from sleepcli.run import DEBUG
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
-_debug: ContextVar[bool] = ContextVar("debug", default=False)
 
 
 def bounded(command: Callable[..., None]) -> Callable[..., None]:
@@ -65,7 +64,7 @@ def bounded(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _show_trace() -> None:
-    if _debug.get():
+    if DEBUG.get():
         ui.note("".join(traceback.format_tb(sys.exc_info()[2])))
 
 
@@ -94,7 +93,7 @@ def sleepcli(
 
     Not a medical device: results are not for diagnosis.
     """
-    _debug.set(debug)
+    DEBUG.set(debug)
 
 
 for module in (demo, info, prepare, caption, stage, query, embed, train, export, simulate, deidentify, doctor):

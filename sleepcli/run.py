@@ -4,6 +4,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +18,8 @@ from sleepcli import ui
 
 REPORTED_PACKAGES = ("sleepcli", "numpy", "scipy", "edfio", "mne", "onnxruntime-gpu", "onnxruntime", "tokenizers")
 ON_ERROR = ("continue", "abort")
+DEBUG: ContextVar[bool] = ContextVar("debug", default=False)
+"""Whether `--debug` asked where errors come from."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def run_studies(
             for row in run(task, items, batch):
                 rows.append(row)
                 bar.advance(row.study)
-                _talk(row)
+                talk(row)
                 if row.outcome != "failed":
                     with bar.hidden():
                         _print(row, options, show)
@@ -98,7 +101,10 @@ def finish(rows: Sequence[StudyRow]) -> None:
         raise typer.Exit(code)
 
 
-def _talk(row: StudyRow) -> None:
+def talk(row: StudyRow) -> None:
+    """Say on standard error what became of a study, where that is not plain success."""
+    if row.trace and DEBUG.get():
+        ui.note(row.trace)
     if row.outcome == "failed":
         ui.error(row.message if row.study in row.message else f"{row.study}: {row.message}", row.hint)
     for warning in row.result.warnings:

@@ -10,6 +10,8 @@ import mne
 import numpy as np
 import pytest
 
+from core.batch import Outcome, StudyInput, attempt
+from sleepcli.run import DEBUG, talk
 from tests.core.psg.edf_files import Signal, annotation_signal, edf_bytes, time_keeping
 from tests.sleepcli.conftest import PLANTED, ROOT, Command
 from tests.sleepcli.test_commands import assert_one_sentence, lines
@@ -110,3 +112,20 @@ def test_quality_tells_the_usable_share_of_each_channel(program: Command, tmp_pa
     assert channels["EEG_C3"]["quality"] == {"ok": 1.0}
     assert channels["ECG"]["quality"] == {"flat": 1.0}
     assert "quality" not in channels["SPO2"]
+
+
+def test_an_unexpected_failure_of_one_study_is_traced_with_debug_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken(item: StudyInput) -> Outcome:
+        raise ZeroDivisionError(f"{PLANTED} {item}")
+
+    row = attempt(broken, StudyInput(Path(__file__), "night"))  # type: ignore[arg-type]
+    for debug in (False, True):
+        DEBUG.set(debug)
+        talk(row)
+        told = capsys.readouterr().err
+        assert "Unexpected ZeroDivisionError" in told
+        assert ("in broken" in told) is debug
+        assert PLANTED not in told.replace("raise ZeroDivisionError", "")
+    DEBUG.set(False)

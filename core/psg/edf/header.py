@@ -278,8 +278,8 @@ def _scaling(
     return gain, offset
 
 
-_MAX_PHYSICAL = 1e30
-"""Far below float32's end, far above any unit."""
+_MAX_PHYSICAL = 1e12
+"""A thousand volts in nV; squares of it, summed over a night, stay in float32."""
 
 
 def _variant(reserved: bytes, sample_bytes: int, has_annotations: bool, repairs: list[str]) -> str:
