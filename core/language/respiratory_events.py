@@ -27,6 +27,7 @@ DESATURATION_LAG = 45.0  # s from the end of an event to the onset of the desatu
 AROUSAL_LAG = 5.0  # s from the end of an event to the onset of the arousal that ended it
 NO_EFFORT = 0.25  # of the effort's baseline
 SOME_EFFORT = 0.4  # of the effort's baseline
+LEAST_SEEN = 0.5  # of an apnea's seconds that a belt has to show for the apnea to be typed
 
 
 @dataclass(frozen=True)
@@ -178,16 +179,17 @@ def _spans(relative: NDArray[np.float64], depth: float, edge: float) -> list[tup
 
 
 def _apnea(start: float, end: float, efforts: Sequence[_Course]) -> Event:
-    """Type an apnea by the effort in its first and second half."""
+    """Type an apnea by the effort in its first and second half: absent, late, or there from the start."""
     inner = slice(int(start + 2), max(int(end - 2), int(start + 2) + 2))
-    known = [course.relative[inner] for course in efforts if np.isfinite(course.relative[inner]).any()]
-    if not known:
+    belts = np.array([course.relative[inner] for course in efforts])
+    seen = np.isfinite(belts).any(axis=0) if efforts else np.zeros(1, dtype=bool)
+    if seen.mean() < LEAST_SEEN:
         return Event("obstructive_apnea", start, end - start, 0.6)
-    effort = np.nanmax(np.nan_to_num(np.stack(known), nan=0.0), axis=0)
+    effort = np.nanmax(belts[:, seen], axis=0)
     first, second = np.array_split(effort, 2)
     kind = "obstructive_apnea"
     if np.median(effort) < NO_EFFORT and np.median(second) < SOME_EFFORT:
         kind = "central_apnea"
-    elif np.median(first) < NO_EFFORT:
+    elif first.min() < NO_EFFORT:  # four seconds without effort on either belt: an obstructed sleeper would not wait
         kind = "mixed_apnea"
     return Event(kind, start, end - start, 0.9)

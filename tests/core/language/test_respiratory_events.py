@@ -102,6 +102,17 @@ def test_an_event_whose_end_is_not_seen_is_none() -> None:
     assert [event.onset for event in respiratory_events(traces, STATES[:34])] == pytest.approx(kept, abs=4)
 
 
+def test_belts_that_were_not_seen_do_not_make_an_apnea_central() -> None:
+    traces = study(breathing(0.03), breathing(0.9), 5.0)
+    for name in ("THX", "ABD"):
+        effort = traces[name].samples.copy()
+        for onset in ONSETS:
+            effort[int(onset * RATE) : int((onset + 14.0) * RATE)] = np.nan
+        traces[name] = Trace(name, effort, RATE)
+    events = respiratory_events(traces, STATES)
+    assert_placed(events, "obstructive_apnea")
+
+
 def test_short_pauses_and_quiet_breathing_are_no_events() -> None:
     assert respiratory_events(study(breathing(0.03, duration=5.0), None, None), STATES) == ()
     assert respiratory_events(study(breathing(1.0), breathing(1.0), 0.0), STATES) == ()
