@@ -12,6 +12,8 @@ from training.model import DecoderState, SleepLM
 STATE = DecoderState._fields
 GROWING = STATE[:4]
 """The parts of the decoder's state that each step makes longer."""
+TRUE_STEPS = 8
+"""Steps that an example of a state really takes."""
 
 
 class SignalEncoder(nn.Module):
@@ -138,14 +140,22 @@ def _prefill_inputs(config: ModelConfig, batch: int, _: int) -> dict[str, Tensor
 
 @torch.no_grad()
 def _step_inputs(model: SleepLM, batch: int, length: int) -> dict[str, Tensor]:
-    """Give the inputs of the step after `length` tokens, the state as the network itself has it there."""
+    """Give the inputs of the step after `length` tokens.
+
+    The state is the network's own for the first tokens; beyond, their keys and values come again and again, which
+    spares the many steps to a long text.
+    """
     config = model.config
     ids = _token_ids(config, batch, length + 1)
     started = _prefill_inputs(config, batch, 1)
     _, state = model.prefill(started["decoder_tokens"], started["domain"], ids[:, :1])
-    for position in range(1, length):
+    for position in range(1, min(length, TRUE_STEPS)):
         _, state = model.step(ids[:, position : position + 1], torch.tensor(position), state)
-    return {"token_ids": ids[:, length:], "position": torch.tensor(length), **state._asdict()}
+    kept = state._asdict()
+    for name in GROWING:
+        rows = kept[name].shape[3] + max(length - TRUE_STEPS, 0)
+        kept[name] = kept[name][:, :, :, torch.arange(rows) % kept[name].shape[3]]
+    return {"token_ids": ids[:, length:], "position": torch.tensor(length), **kept}
 
 
 def graphs(model: SleepLM) -> list[Graph]:

@@ -151,7 +151,8 @@ def reconstruction(model: SleepLM) -> ir.Model:
     for index in range(RECONSTRUCTION_LAYERS):
         x, _, _ = layers.block(x, f"reconstruction.blocks.{index}", config.decoder_tokens, activation="Relu")
     x = graph.reshape(x, [-1, config.decoder_tokens, config.width])
-    mean = graph.op("ReduceMean", x, graph.constant([1]), keepdims=0)
+    even = np.full((1, config.decoder_tokens), 1 / config.decoder_tokens, np.float32)
+    mean = layers.flat(graph.op("MatMul", graph.constant(even), x))  # ReduceMean sums otherwise in a batch of one
     shape = [len(config.channels), config.samples]
     signals = graph.reshape(layers.mlp(mean, "reconstruction.to_signals", "Relu"), [-1, *shape])
     graph.output("signals", signals, ["batch", *shape])

@@ -106,7 +106,7 @@ def _both(
     with torch.no_grad():
         expected = graph.module(*inputs.values())
     expected = (expected,) if isinstance(expected, torch.Tensor) else expected
-    outputs = session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
+    outputs = session.run(list(graph.outputs), {name: tensor.numpy() for name, tensor in inputs.items()})
     for name, ours, theirs in zip(graph.outputs, outputs, expected, strict=True):
         yield name, ours, theirs.numpy()
 
