@@ -184,6 +184,8 @@ def _breathing(night: "NightStatistics", rng: Random) -> list[str]:
     if rules and night.ahi is not None:
         told.append(f"By the AASM criteria it is {joined(rules)}.")
     told += _counts(night)
+    if night.found_by.get("hypopnea") == "measurements" and "arousal" not in night.found_by:
+        told.append("Hypopneas that only an arousal would confirm are not among them.")
     states = (("REM", night.ahi_rem), ("NREM", night.ahi_nrem))
     parts = [f"{value:.1f}/h in {name}" for name, value in states if value is not None]
     if parts:

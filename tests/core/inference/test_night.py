@@ -51,6 +51,7 @@ def test_a_home_test_keeps_every_event_and_counts_by_recording_time(study: Prepa
     assert summary["statistics"]["ahi"] is None
     assert "by recording time, not sleep time" in summary["text"]
     assert "By rule, the measured signals show 4 obstructive apneas." in summary["text"]
+    assert "Hypopneas that only an arousal would confirm are not among them." in summary["text"]
     told = [read_back(row.captions["stage_event"], "stage_event") for row in caption_rows(study, night)]
     assert sum(bool(facts.events) for facts in told) == 8  # each lies on two epochs
     assert all(facts.events_unscored and not facts.no_events for facts in told)
