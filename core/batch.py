@@ -28,6 +28,8 @@ from core.files import content_hash, write_text
 
 STUDY_SUFFIXES = (".edf", ".bdf", ".rec", ".vhdr", ".set", ".fif", ".fif.gz", ".gdf", ".cnt", ".npy")
 """What a folder is searched for, besides `.psg` folders; a file given by name may have any suffix."""
+STUDY_FOLDERS = (".psg", ".mff", ".mefd")
+"""Folders that are one study: prepared ones, and EGI's and MEF's recordings."""
 JOURNAL = ".run.jsonl"
 
 
@@ -145,7 +147,7 @@ def _lines(listed: Iterable[str]) -> list[str]:
 
 def _matches(text: str) -> list[Path]:
     path = Path(text)
-    if path.is_dir() and not _is_prepared(path):
+    if path.is_dir() and not _is_study_folder(path):
         return sorted(_studies_below(path))
     if path.exists():
         return [path]
@@ -153,13 +155,13 @@ def _matches(text: str) -> list[Path]:
     return [inner for match in matches for inner in _matches(glob.escape(match))]
 
 
-def _is_prepared(path: Path) -> bool:
-    return path.suffix == ".psg" and path.is_dir()
+def _is_study_folder(path: Path) -> bool:
+    return path.suffix in STUDY_FOLDERS and path.is_dir()
 
 
 def _studies_below(folder: Path) -> Iterator[Path]:
     for base, folders, files in os.walk(folder):
-        prepared = [name for name in folders if _is_prepared(Path(base, name))]
+        prepared = [name for name in folders if _is_study_folder(Path(base, name))]
         folders[:] = sorted(name for name in folders if name not in prepared and not name.startswith("."))
         yield from (Path(base, name) for name in prepared if not name.startswith("."))
         for name in files:

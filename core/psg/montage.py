@@ -117,6 +117,13 @@ def _document(path: Path) -> dict[str, Any]:
     return document
 
 
+def _position(table: Mapping[str, Any]) -> Any:
+    """Give the position codes, written in the table itself or under `codes`."""
+    plain = {key: value for key, value in table.items() if key != "codes"}
+    codes = table.get("codes", {})
+    return {**codes, **plain} if isinstance(codes, dict) else codes
+
+
 def read_montage(path: Path) -> Montage:
     """Read a montage file.
 
@@ -147,7 +154,7 @@ def read_montage(path: Path) -> Montage:
     return Montage(
         {target: _labels(target, value, path) for target, value in channels.items()},
         {target: str(value) for target, value in units.items()},
-        _codes(document.get("position", {}).get("codes", {}), path),
+        _codes(_position(document.get("position", {})), path),
     )
 
 

@@ -182,7 +182,7 @@ _DATA_SETS: tuple[tuple[str, str], ...] = (
 
 
 def _candidates(study_path: Path) -> Iterator[Path]:
-    stem = study_path.name.removesuffix(".psg") if study_path.is_dir() else study_path.stem
+    stem = study_path.stem
     yield from (study_path.with_name(stem + suffix) for suffix in _SAME_STEM)
     for pattern, scoring in _DATA_SETS:
         match = re.match(pattern, stem)

@@ -56,6 +56,22 @@ def test_a_list_a_glob_and_a_folder_name_the_same_study_once(folder: Path) -> No
     assert [item.path for item in items] == [folder / "a" / "night.edf"]
 
 
+def test_a_recording_that_is_a_folder_is_one_study(tmp_path: Path) -> None:
+    for name in ("x.mff", "y.psg"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "signal1.fif").touch()
+    assert [item.study for item in expand([str(tmp_path)])] == ["x", "y"]
+    assert [item.path for item in expand([str(tmp_path / "x.mff")])] == [tmp_path / "x.mff"]
+
+
+def test_scorings_are_left_out_beside_studies_and_stay_alone(folder: Path) -> None:
+    def is_scoring(path: Path) -> bool:
+        return path.parent.name in ("a", "b")
+
+    assert [item.study for item in expand([str(folder)], is_scoring=is_scoring)] == ["other"]
+    assert [item.study for item in expand([str(folder / "a")], is_scoring=is_scoring)] == ["night"]
+
+
 def test_suffixes_tell_files_of_one_stem_apart(tmp_path: Path) -> None:
     for name in ("x.edf", "x.bdf"):
         (tmp_path / name).touch()

@@ -12,6 +12,12 @@ from core.psg.montage import Montage, read_montage, write_montage
 from core.psg.recording import SignalInfo
 
 
+def test_position_codes_may_stand_in_the_table_itself(tmp_path: Path) -> None:
+    path = tmp_path / "lab.toml"
+    path.write_text('[position]\n3 = "left"\n9 = "supine"\n')
+    assert read_montage(path).position_codes == {3: 1, 9: 2}
+
+
 def signals(*labels: str, unit: str = "uV") -> list[SignalInfo]:
     return [SignalInfo(i, label, unit, 256.0, 7680) for i, label in enumerate(labels)]
 
@@ -61,6 +67,8 @@ def test_a_wrong_label_gets_did_you_mean() -> None:
         ('[position]\ncodes = { 1 = "sideways" }\n', "not known"),
         ('[position]\ncodes = { left = "left" }\n', "not known"),
         ("[position]\ncodes = 3\n", "no table"),
+        ('[position]\n0 = "upsidedown"\n', "not known"),
+        ('[position]\ncode = { 1 = "left" }\n', "not known"),
         ("ECG", "is not TOML"),
     ],
 )
