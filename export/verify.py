@@ -103,10 +103,16 @@ def _both(
     graph: Graph, session: Any, inputs: dict[str, torch.Tensor]
 ) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
     """Give each output's name, its value in ONNX Runtime and its value in torch."""
+    names = [value.name for value in session.get_outputs()]
+    if names != list(graph.outputs):
+        raise ModelError(
+            f"The exported {graph.name} gives {', '.join(names)} instead of {', '.join(graph.outputs)}.",
+            "Nothing was published.",
+        )
     with torch.no_grad():
         expected = graph.module(*inputs.values())
     expected = (expected,) if isinstance(expected, torch.Tensor) else expected
-    outputs = session.run(list(graph.outputs), {name: tensor.numpy() for name, tensor in inputs.items()})
+    outputs = session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
     for name, ours, theirs in zip(graph.outputs, outputs, expected, strict=True):
         yield name, ours, theirs.numpy()
 

@@ -43,16 +43,20 @@ def test_a_tolerance_below_rounding_refuses(text_encoder: Graph, exported: Expor
         verify(text_encoder, exported[0] / "text_encoder.onnx", CONTEXT, tolerance=1e-12)
 
 
-def test_another_graph_is_refused(exported: Exported, tmp_path: Path, text_encoder: Graph) -> None:
+@pytest.mark.parametrize(("name", "told"), [("embedding", "embedding of shape"), ("sum", "gives sum instead of emb")])
+def test_another_graph_is_refused(
+    exported: Exported, tmp_path: Path, text_encoder: Graph, name: str, told: str
+) -> None:
     model = ir.load(exported[0] / "text_encoder.onnx")
-    model.graph.outputs[0].name = "embedding"
+    model.graph.outputs[0].name = "inner"
     node = ir.node("ReduceSum", [model.graph.outputs[0]], {"keepdims": 1})
     node.outputs[0].dtype, node.outputs[0].shape = ir.DataType.FLOAT, ir.Shape([1, 1])
+    node.outputs[0].name = name
     model.graph.append(node)
     model.graph.outputs[0] = node.outputs[0]
     shutil.copy(exported[0] / "weights.bin", tmp_path)
     ir.save(model, tmp_path / "text_encoder.onnx")
-    with pytest.raises(ModelError, match="embedding of shape"):
+    with pytest.raises(ModelError, match=told):
         verify(text_encoder, tmp_path / "text_encoder.onnx", CONTEXT)
 
 
