@@ -81,9 +81,9 @@ def run_studies(
             for row in run(task, items, batch):
                 rows.append(row)
                 bar.advance(row.study)
-                talk(row)
-                if row.outcome != "failed":
-                    with bar.hidden():
+                with bar.hidden():
+                    talk(row)
+                    if row.outcome != "failed":
                         _print(row, options, show)
     finally:
         if options.out is not None and rows:

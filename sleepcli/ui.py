@@ -156,8 +156,8 @@ class Bar:
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
-        """Take the bar off the terminal while results are printed there."""
-        if self._progress is None or not sys.stdout.isatty():
+        """Take the bar off the terminal while results and talk are printed there."""
+        if self._progress is None:
             yield
             return
         self._progress.stop()

@@ -15,6 +15,9 @@ from sleepcli.model import reading
 from sleepcli.run import RunOptions, finish, run_studies, studies_of
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from core.psg.channels import ChannelMap
     from core.psg.recording import Recording
 
@@ -71,8 +74,10 @@ class InfoTask:
         from core.psg.scoring import find_scoring
         from core.psg.store import is_store
 
-        if is_store(item.path):
-            return _store_outcome(item)
+        if is_store(item.path) or item.path.suffix.lower() == ".npy":
+            if self.write_montage is not None:
+                raise UsageError(f"{item.path} is prepared: its channels are settled.", "Give the recording.")
+            return _prepared_outcome(item)
         if item.path.suffix.lower() in SCORING_SUFFIXES:
             return _scoring_outcome(item)
         recording = open_recording(item.path)
@@ -123,40 +128,52 @@ def _quality(
 ) -> tuple["ChannelMap", dict[str, dict[str, float]], tuple[str, ...]]:
     """Give the map of what is taken, each channel's share of epochs in each state, and what was repaired."""
     from core.psg.alternatives import load_living
-    from core.psg.channels import CHANNELS
-    from core.psg.quality import State, assess
+    from core.psg.quality import assess
 
     channel_map, traces = load_living(recording, channel_map)
-    n_epochs = int(recording.duration // EPOCH_SECONDS)
-    states = assess(traces, n_epochs)
-    shares = {
-        channel.name: {
-            State(state).name.lower(): round(count / n_epochs, 3)
-            for state, count in sorted(Counter(states[:, column].tolist()).items())
-        }
-        for column, channel in enumerate(CHANNELS)
-        if channel.name in traces
-    }
+    states = assess(traces, int(recording.duration // EPOCH_SECONDS))
+    shares = {name: share for name, share in _shares(states).items() if name in traces}
     return channel_map, shares, tuple(repair for trace in traces.values() for repair in trace.repairs)
 
 
-def _store_outcome(item: StudyInput) -> Outcome:
-    from core.psg.store import open_store
+def _shares(states: "NDArray[np.uint8]") -> dict[str, dict[str, float]]:
+    """Give for each channel the share of epochs in each state."""
+    from core.psg.channels import CHANNELS
+    from core.psg.quality import State
 
-    study = open_store(item.path)
+    return {
+        channel.name: {
+            State(state).name.lower(): round(count / len(states), 3)
+            for state, count in sorted(Counter(states[:, column].tolist()).items())
+        }
+        for column, channel in enumerate(CHANNELS)
+    }
+
+
+def _prepared_outcome(item: StudyInput) -> Outcome:
+    """Say what a prepared study or an array holds; its states are known, so its quality is told too."""
+    from core.inference.studies import StudyOptions, open_study
+
+    wishes = StudyOptions(study_id=item.study, look_for_scoring=item.path.is_dir(), measured=False)
+    study = open_study(item.path, wishes)
+    scored = study.scoring is not None and study.scoring.source
     figures: dict[str, Any] = {
         "study": study.study,
         "format": f"prepared from {study.source_format}",
         "start": study.start.isoformat() if study.start is not None else None,
         "duration": float(study.n_epochs * EPOCH_SECONDS),
         "epochs": study.n_epochs,
-        "scoring": "inside" if study.scoring is not None else None,
+        "scoring": scored or None,
         "unused": study.channel_map.get("unused", []),
         "repairs": list(study.repairs),
     }
-    channels = [
-        {**row, "source": " − ".join(row.get("labels", ()))} for row in study.channel_map.get("channels", ())
-    ]
+    rows = {row["target"]: row for row in study.channel_map.get("channels", ())}
+    channels = []
+    for target, share in _shares(study.states).items():
+        row = rows.get(target, {"state": "missing" if share == {"missing": 1.0} else "ok"})
+        told = {name: row.get(name, "") for name in ("derivation", "rate", "unit", "state", "reason")}
+        source = {"target": target, "source": " − ".join(row.get("labels", ()))}
+        channels.append(source | told | ({"quality": share} if told["state"] != "missing" else {}))
     return Outcome(figures=figures, rows=({**figures, "channels": channels},), warnings=study.repairs)
 
 

@@ -129,3 +129,16 @@ def test_an_unexpected_failure_of_one_study_is_traced_with_debug_alone(
         assert ("in broken" in told) is debug
         assert PLANTED not in told.replace("raise ZeroDivisionError", "")
     DEBUG.set(False)
+
+
+def test_info_tells_what_arrays_and_prepared_studies_hold(program: Command, tmp_path: Path) -> None:
+    array = np.random.default_rng(0).standard_normal((3, 10, 1920)).astype(np.float32)
+    array[:, 0] = 0
+    np.save(tmp_path / "array.npy", array)
+    states = {row["target"]: row["state"] for row in lines(program("info", "array.npy"))[0]["channels"]}
+    assert (states["ECG"], states["EEG_C3"]) == ("missing", "ok")
+    (tmp_path / "night.edf").write_bytes(edf_bytes([noise("EEG C3-M2")]))
+    assert program("prepare", "night.edf", "--out", tmp_path).returncode == 0
+    told = lines(program("info", "night.psg"))[0]
+    assert (told["format"], told["epochs"]) == ("prepared from EDF", 4)
+    assert_one_sentence(program("info", "night.psg", "--write-montage", "lab.toml"), 3, "prepared")
