@@ -74,6 +74,11 @@ def run_studies(
     if options.on_error not in ON_ERROR:
         raise UsageError(f"--on-error {options.on_error} is not known.", "It is continue or abort.")
     items = studies_of(paths, options.study_id)
+    if len(items) > 1 and options.about.get("options", {}).get("scoring"):
+        raise UsageError(
+            f"--scoring is of one study, and {len(items)} were given.",
+            "Give one study at a time, or keep each scoring beside its study.",
+        )
     batch = BatchOptions(options.out, options.jobs, options.on_error, str(options.about.get("key", "")))
     rows: list[StudyRow] = []
     try:

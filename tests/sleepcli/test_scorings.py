@@ -46,6 +46,15 @@ def test_a_scoring_that_does_not_fit_is_refused_with_both_lengths(
     assert_one_sentence(result, 3, minutes, "5.0 min")
 
 
+@pytest.mark.parametrize("command", ["stage", "caption", "prepare"])
+def test_one_scoring_is_not_put_on_several_studies(program: Command, night: Path, tmp_path: Path, command: str) -> None:
+    other = tmp_path / "other.edf"
+    other.write_bytes(night.read_bytes())
+    write_scoring(Scoring(STAGES, EVENTS), tmp_path / "given.json")
+    result = program(command, night, other, "--scoring", tmp_path / "given.json", "--out", tmp_path / "out")
+    assert_one_sentence(result, 2, "--scoring", "2 were given")
+
+
 def test_beside_the_study_it_is_left_aside_with_a_warning(program: Command, night: Path, tmp_path: Path) -> None:
     (tmp_path / "night.csv").write_text("epoch,stage\n" + "".join(f"{n},N2\n" for n in range(30)))
     out = tmp_path / "out"
