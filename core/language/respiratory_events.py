@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from core.language.measure_breathing import ENVELOPE_SECONDS, breathing_channel, envelope
 from core.language.measure_oxygen import desaturations, oxygen_course
+from core.language.settled import ends_in_arousal
 from core.psg.preprocess import Trace
 from core.psg.scoring import Event
 
@@ -24,7 +25,6 @@ SHORTEST = 10.0  # s (AASM)
 LONGEST = 120.0  # s; a longer change of amplitude is a change of sensor or posture
 JOINED = 2  # s of recovery that do not end an event
 DESATURATION_LAG = 45.0  # s from the end of an event to the onset of the desaturation that it caused
-AROUSAL_LAG = 5.0  # s from the end of an event to the onset of the arousal that ended it
 NO_EFFORT = 0.25  # of the effort's baseline
 SOME_EFFORT = 0.4  # of the effort's baseline
 LEAST_SEEN = 0.5  # of an apnea's seconds that a belt has to show for the apnea to be typed
@@ -81,7 +81,7 @@ def respiratory_events(
     confirmed = [
         Event("hypopnea", event.onset, event.duration, 0.8)
         for event in found.reductions
-        if any(event.onset <= arousal.onset <= event.onset + event.duration + AROUSAL_LAG for arousal in arousals)
+        if any(ends_in_arousal(event, arousal) for arousal in arousals)
     ]
     return tuple(sorted((*found.events, *confirmed), key=lambda event: event.onset))
 

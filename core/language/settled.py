@@ -18,7 +18,7 @@ RESPIRATORY = ("obstructive_apnea", "central_apnea", "mixed_apnea", "hypopnea")
 SCORING, MODEL, RULE = "scoring", "model", "measurements"
 """Who looked for an event."""
 
-AROUSAL_LAG = 5.0  # s from the end of a reduction of breathing to the onset of the arousal that it caused
+AROUSAL_LAG = 5.0  # s between the end of a reduction of breathing and the onset of the arousal that ends it
 CONFIRMED = 0.6  # confidence of a hypopnea that a model's arousal confirms, at most
 
 
@@ -78,6 +78,11 @@ def measured_beside(scored: Sequence[Event], measured: Iterable[Event], stages: 
     return [event for event in measured if event.type == "desaturation" or not _awake(event, stages)]
 
 
+def ends_in_arousal(event: Event, arousal: Event) -> bool:
+    """Whether an arousal begins within 5 s of the end of a breathing event, and so confirms a hypopnea (AASM 1A)."""
+    return abs(arousal.onset - event.onset - event.duration) <= AROUSAL_LAG
+
+
 def _followed(measurements: "EpochMeasurements") -> tuple[str, ...]:
     """The event types that the rules have looked for: breathing where airflow shows it, saturation where it is read."""
     airflow, saturation = (measurements.values.get(name) for name in ("airflow_amplitude", "spo2_mean"))
@@ -94,7 +99,7 @@ def _confirmed(
     found = []
     for event in reductions:
         end = event.onset + event.duration
-        sure = [a.confidence or 1.0 for a in arousals if event.onset <= a.onset <= end + AROUSAL_LAG]
+        sure = [1.0 if a.confidence is None else a.confidence for a in arousals if ends_in_arousal(event, a)]
         free = not any(event.onset < other.onset + other.duration and end > other.onset for other in taken)
         if sure and free and not _awake(event, stages):
             found.append(Event("hypopnea", event.onset, event.duration, round(CONFIRMED * max(sure), 3)))
