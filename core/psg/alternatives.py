@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from core.psg.channels import CHANNEL_BY_NAME, ChannelMap, ChannelSource
+from core.psg.channels import CHANNEL_BY_NAME, ChannelMap, ChannelSource, resolve
+from core.psg.montage import BY_MONTAGE
 from core.psg.preprocess import Trace, load_trace
 
 if TYPE_CHECKING:
     from core.psg.recording import Recording
 
+EEG = ("EEG_C3", "EEG_C4")
 WINDOW_SECONDS = 30
 WINDOWS = 48
 """Windows that are looked at, spread over the recording."""
@@ -54,6 +56,7 @@ def load_living(
             sources.append(taken)
         else:
             sources.append(source)
+    sources, traces = _living_eeg(recording, channel_map, sources, traces)
     used = {index for source in sources for index in source.signals}
     unused = tuple(signal.label for signal in recording.signals if signal.index not in used)
     return replace(channel_map, sources=tuple(sources), unused=unused), traces
@@ -76,6 +79,36 @@ def _living(
             taken = replace(other, reason=f"{other.reason}; {reason}")
             return taken, replace(second, repairs=(repair, *second.repairs))
     return source, trace
+
+
+def _living_eeg(
+    recording: "Recording", channel_map: ChannelMap, sources: list[ChannelSource], traces: dict[str, Trace]
+) -> tuple[list[ChannelSource], dict[str, Trace]]:
+    """Where every central EEG is dead, resolve the labels again without them: another scalp derivation stands in."""
+    first = [source for source in sources if source.target in EEG and source.target in traces]
+    if not first or any(source.reason == BY_MONTAGE or dead_share(traces[source.target]) <= DEAD for source in first):
+        return sources, traces
+    dead = {source.signals[0] for source in first}
+    labels = ", ".join(f"'{source.labels[0].strip()}'" for source in first)
+    while True:
+        again = resolve([signal for signal in recording.signals if signal.index not in dead])
+        second = [source for source in again.sources if source.target in EEG and source.signals]
+        read = {source.target: load_trace(recording, source, channel_map) for source in second}
+        living = [source for source in second if dead_share(read[source.target]) <= DEAD / 2]
+        if living or not second:
+            break
+        dead |= {source.signals[0] for source in second}
+    if not living:
+        return sources, traces
+    chosen = {source.target: source for source in living}
+    kept = {name: trace for name, trace in traces.items() if name not in EEG}
+    for name, source in chosen.items():
+        note = f"{name} ('{source.labels[0].strip()}'): stands in, because {labels} show no signal"
+        kept[name] = replace(read[name], repairs=(note, *read[name].repairs))
+    for source in first:
+        nothing = ChannelSource(source.target, (), "", "missing", f"{labels} show no signal", 0.0, "", ())
+        chosen.setdefault(source.target, nothing)
+    return [chosen.get(source.target, source) for source in sources], kept
 
 
 def dead_share(trace: Trace) -> float:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from core.psg.recording import SignalInfo
 
 _TARGETS = (*MODEL_CHANNELS, *EXTRA_CHANNELS)
+BY_MONTAGE = "chosen by the montage"
+"""The reason of a channel whose signal a montage names."""
 _POSITIONS = {"right": 0, "left": 1, "supine": 2, "prone": 3, "upright": 4, "unknown": -1}
 
 
@@ -68,7 +70,7 @@ class Montage:
                     "Name a reference of the same rate and unit.",
                 )
             derivation = "-".join(label.strip() for label in labels)
-            found[target] = Candidate(tuple(s.index for s in picked), derivation, "ok", "chosen by the montage")
+            found[target] = Candidate(tuple(s.index for s in picked), derivation, "ok", BY_MONTAGE)
         return found
 
 

@@ -83,3 +83,29 @@ def test_rest_is_no_death_for_saturation_and_position() -> None:
     for name, value in (("SPO2", 97.0), ("POS", 2.0)):
         assert dead_share(Trace(name, np.full(600, value, np.float32), 1.0)) == 0
     assert dead_share(Trace("SPO2", np.full(600, np.nan, np.float32), 1.0)) == 1
+
+
+def brain(scale: float) -> NDArray[np.int32]:
+    return (scale * RANDOM.standard_normal((SECONDS, 64))).astype(np.int32)
+
+
+def test_another_derivation_stands_in_where_every_central_eeg_is_dead(tmp_path: Path) -> None:
+    path = tmp_path / "night.edf"
+    signals = {"C3-M2": 0.0, "C4-M1": 0.3, "Fz-M1": 0.0, "F4-M1": 9000.0, "O2-M1": 9000.0}
+    path.write_bytes(edf_bytes([Signal(label, brain(scale)) for label, scale in signals.items()]))
+    recording = open_recording(path)
+    found, traces = load_living(recording, resolve(recording.signals))
+    assert found.source("EEG_C4").labels == ("F4-M1",)
+    assert found.source("EEG_C4").state == "substitute"
+    assert found.source("EEG_C3").state == "missing"
+    assert "'C3-M2', 'C4-M1'" in traces["EEG_C4"].repairs[0]
+    assert set(found.unused) == {"C3-M2", "C4-M1", "Fz-M1", "O2-M1"}
+
+
+def test_one_living_central_eeg_needs_no_stand_in(tmp_path: Path) -> None:
+    path = tmp_path / "night.edf"
+    signals = {"C3-M2": 0.0, "C4-M1": 9000.0, "F3-M2": 9000.0}
+    path.write_bytes(edf_bytes([Signal(label, brain(scale)) for label, scale in signals.items()]))
+    recording = open_recording(path)
+    found, _ = load_living(recording, resolve(recording.signals))
+    assert [found.source(name).labels for name in ("EEG_C3", "EEG_C4")] == [("C3-M2",), ("C4-M1",)]
