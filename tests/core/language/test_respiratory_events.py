@@ -84,7 +84,7 @@ def test_an_apnea_without_effort_channels_is_less_sure() -> None:
     assert {event.confidence for event in events} == {0.6}
 
 
-@pytest.mark.parametrize(("level", "kind"), [(0.05, "obstructive_apnea"), (0.15, "hypopnea")])
+@pytest.mark.parametrize(("level", "kind"), [(0.05, "obstructive_apnea"), (0.18, "hypopnea")])
 def test_an_apnea_falls_by_nine_tenths(level: float, kind: str) -> None:
     traces = study(breathing(level), breathing(0.8), 5.0)
     assert_placed(respiratory_events(traces, STATES), kind)
@@ -137,6 +137,6 @@ def test_the_apneas_that_a_real_device_flagged_are_found() -> None:
     apneas = np.array([event.type != "hypopnea" for event in events])
     hit = np.abs(ends[:, None] - found[None]) < 10
     assert hit.any(axis=1).mean() > 0.9
-    assert hit[:, apneas].any(axis=1).mean() > 0.65  # the device flags a fall by 75 %, AASM asks for 90 %
-    assert apneas.sum() <= len(ends)
+    assert hit[:, apneas].any(axis=1).mean() > 0.9
+    assert apneas.sum() <= 1.2 * len(ends)
     assert len(events) <= 20 + len(ends)
