@@ -86,6 +86,10 @@ class InfoTask:
         channel_map = resolve(recording.signals, read_montage(self.montage) if self.montage is not None else None)
         if self.write_montage is not None:
             write_montage(channel_map, self.write_montage)
+        shares: dict[str, dict[str, float]] = {}
+        warnings: tuple[str, ...] = ()
+        if self.quality:
+            channel_map, shares, warnings = _quality(recording, channel_map)
         scoring = find_scoring(item.path)
         figures = {
             "study": item.study,
@@ -96,12 +100,8 @@ class InfoTask:
             "gaps": [{"onset": gap.onset, "duration": gap.duration} for gap in recording.gaps],
             "scoring": scoring.name if scoring is not None else None,
             "unused": list(channel_map.unused),
-            "repairs": list(recording.repairs),
+            "repairs": [*recording.repairs, *warnings],
         }
-        shares: dict[str, dict[str, float]] = {}
-        warnings: tuple[str, ...] = ()
-        if self.quality:
-            channel_map, shares, warnings = _quality(recording, channel_map)
         channels = [
             {
                 "target": source.target,
