@@ -20,6 +20,7 @@ import torch
 
 from core.errors import SleepcliError
 from training import checkpoint
+from training.centring import centre
 from training.dataset import Batch, batches
 from training.objective import loss_terms
 from training.optim import learning_rate
@@ -132,7 +133,10 @@ def _step(run: Run, clock: _Clock, feed: Iterator[tuple[int, Batch]], times: deq
     sums: dict[str, float] = {}
     for _ in range(options.accumulate):
         _, batch = next(feed)
-        terms = loss_terms(run, batch.to(run.device), options.hidden_patches)
+        batch = batch.to(run.device)
+        if run.step == 0:
+            centre(run.model, batch)
+        terms = loss_terms(run, batch, options.hidden_patches)
         total = torch.stack([getattr(options.weights, name) * term for name, term in terms.items()]).sum()
         (total / options.accumulate).backward()
         for name, term in {**terms, "total": total}.items():

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as functional
-from torch import Tensor
+from torch import Tensor, nn
 
 INITIAL_LOGIT_SCALE = math.log(1 / 0.07)
 """Start of the learned temperature: the natural logarithm of the factor on the cosines."""
@@ -196,3 +196,26 @@ def prompt_classes(
         return signal.sum() * 0.0
     logits = scale_of(logit_scale) * signal @ prompts.T  # (epoch, class)
     return functional.cross_entropy(logits.float(), labels, weight=weight, ignore_index=IGNORE)
+
+
+def stage_head(head: nn.Linear, signal: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of stages by a linear layer on the embedding.
+
+    Parameters
+    ----------
+    head
+        From the embedding to the classes.
+    signal
+        float [B, D], L2-normalised; scaled here to a mean square of 1.
+    labels
+        int64 [B], class of each epoch, `IGNORE` where unknown.
+
+    Returns
+    -------
+    Tensor
+        Scalar, nats; 0 when no epoch has a label.
+    """
+    if not bool((labels != IGNORE).any()):
+        return signal.sum() * 0.0
+    logits = head(signal * math.sqrt(signal.shape[1]))
+    return functional.cross_entropy(logits.float(), labels, ignore_index=IGNORE)

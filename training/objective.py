@@ -31,6 +31,8 @@ def loss_terms(run: Run, batch: Batch, hidden_patches: float = 0.0) -> dict[str,
         if weights.reconstruction and model.reconstruction is not None:
             rebuilt = model.reconstruct(tokens)
             terms["reconstruction"] = losses.reconstruction(rebuilt, batch.signals, batch.present, hidden)
+        if weights.head:
+            terms["head"] = losses.stage_head(run.head, embedding, batch.stages)
         if weights.prompts:
             anchors = run.anchors.embed(model)
             terms["prompts"] = losses.prompt_classes(embedding, anchors, batch.stages, model.logit_scale)

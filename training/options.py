@@ -21,9 +21,12 @@ class LossWeights:
     """Epochs against statements."""
     caption: float = 1.0
     """Next tokens of the captions."""
-    reconstruction: float = 0.2
+    reconstruction: float = 0.1
     """Signals from the decoder's tokens."""
-    prompts: float = 0.5
+    head: float = 1.0
+    """Stages by a linear layer on the embedding, which no bundle keeps. Without it a small network with small
+    batches learns for hundreds of steps only which statements are common, and its embeddings fall together."""
+    prompts: float = 1.0
     """Epochs against the stage prompts of `core.language.prompts`, as classes: language supervision that
     small networks need to stage without a classifier."""
 

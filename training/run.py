@@ -109,6 +109,8 @@ class Run:
     sampler: Sampler
     anchors: Anchors
     model: SleepLM
+    head: torch.nn.Linear
+    """Stage classes on the embedding, for training alone: see `LossWeights.head`."""
     average: Average
     optimizer: torch.optim.Optimizer
     log: Log
@@ -128,6 +130,7 @@ class Run:
         tensors = checkpoint.pack(
             {
                 "model": self.model.state_dict(),
+                "head": self.head.state_dict(),
                 "average": self.average.state,
                 "optimizer": checkpoint.optimizer_tensors(self.optimizer),
                 "random": {"torch": torch.get_rng_state()},
@@ -153,6 +156,7 @@ class Run:
         """
         try:
             self.model.load_state_dict(checkpoint.unpack(saved.tensors, "model"))
+            self.head.load_state_dict(checkpoint.unpack(saved.tensors, "head"))
             for name, value in checkpoint.unpack(saved.tensors, "average").items():
                 self.average.state[name].copy_(value)
             checkpoint.restore_optimizer(self.optimizer, checkpoint.unpack(saved.tensors, "optimizer"))
@@ -192,6 +196,7 @@ def open_run(options: TrainOptions) -> Run:
     tokenizer = _tokenizer(options, training, sampler, config)
     config = replace(config, vocab_size=tokenizer.vocab_size)
     model = SleepLM(config).to(device)
+    head = torch.nn.Linear(config.embed_dim, len(STAGES)).to(device)
     if options.compiled:
         model.signal.compile()
     saved = checkpoint.latest(options.out / "checkpoints")
@@ -208,8 +213,9 @@ def open_run(options: TrainOptions) -> Run:
         sampler=sampler,
         anchors=Anchors(tokenizer, device),
         model=model,
+        head=head,
         average=Average(model, options.average_decay),
-        optimizer=optimizer_of(model, options.learning_rate, options.weight_decay),
+        optimizer=optimizer_of(torch.nn.ModuleList([model, head]), options.learning_rate, options.weight_decay),
         log=Log(options.out, options.tensorboard, 0 if state is None else state.step),
     )
     if state is not None:
@@ -310,7 +316,7 @@ def _write_meta(run: Run, finished: bool) -> None:
         "slots": options.texts.slots,
         "domains": list(DOMAINS),
         "staging": run.staging,
-        "auxiliary": "stage prompts as classes of the contrastive loss" if options.weights.prompts else "",
+        "auxiliary": [name for name in ("prompts", "head") if getattr(options.weights, name)],
         "versions": {"torch": torch.__version__.split("+")[0]},
     }
     write_text(options.out / "meta.json", json.dumps(meta, indent=1) + "\n")

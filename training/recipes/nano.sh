@@ -16,5 +16,5 @@ if [ -n "$tracks" ]; then
     sleepcli simulate --out "$work/tracked" --count "$tracked" --seed 20000 --tracks "$tracks" --jobs "$jobs"
     sleepcli prepare "$work/tracked" --out "$work/prepared" --jobs "$jobs"
 fi
-sleepcli train "$work/prepared" --preset nano --learning-rate 2e-3 --subject-separator __ --seed "$seed" --max-minutes "$minutes" --out "$work/run"
+sleepcli train "$work/prepared" --preset nano --learning-rate 1e-3 --subject-separator __ --seed "$seed" --max-minutes 30"$minutes" --out "$work/run"
 sleepcli export "$work/run" --name nano --out "$work/nano"

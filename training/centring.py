@@ -1,0 +1,45 @@
+"""A start from which signals and texts can part.
+
+At random weights all embeddings of a tower share one large component, whatever the input: cosines lie above
+0.99, and the contrastive gradient, which acts across that component, all but vanishes. Small batches do not
+get out of there for hundreds of steps. Taking the mean of the first batch off the towers' own biases leaves
+the differences; the network and its sizes stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from training.dataset import Batch
+from training.model import SleepLM
+
+
+@torch.no_grad()
+def centre(model: SleepLM, batch: Batch) -> None:
+    """Shift the last bias of each tower so that the embeddings of a batch have mean zero before normalisation.
+
+    Parameters
+    ----------
+    model
+        A network at its start; changed in place.
+    batch
+        The first batch: signals [B, C, S], present [B, C], statements [M, T].
+    """
+    signal = _outputs(model.signal.embedding, lambda: model.encode_signal(batch.signals, batch.present))
+    model.signal.embedding.bias -= signal.mean(dim=0)
+    text = _outputs(model.text.norm, lambda: model.encode_text(batch.statements))
+    model.text.norm.bias -= text.mean(dim=0)
+
+
+def _outputs(layer: nn.Module, run: Callable[[], object]) -> Tensor:
+    """What a layer gives while the network runs once, [B, W]."""
+    seen: list[Tensor] = []
+    handle = layer.register_forward_hook(lambda _, __, output: seen.append(output))
+    try:
+        run()
+    finally:
+        handle.remove()
+    return torch.cat(seen)
