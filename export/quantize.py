@@ -85,7 +85,7 @@ def _weights(node: ir.Node) -> NDArray[np.float32] | None:
     if tensor is None or tensor.dtype != ir.DataType.FLOAT or tensor.shape.rank() != 2 or name.startswith(FOURIER):
         return None
     array: NDArray[np.float32] = tensor.numpy()
-    transposed = node.op_type == "Gemm" and node.attributes.get_int("transB", 0)
+    transposed = node.op_type == "Gemm" and node.attributes.get_int("transB", False)
     return array.T if transposed else array
 
 

@@ -57,7 +57,7 @@ def save_graphs(models: Mapping[str, ir.Model], folder: Path) -> None:
                 tensor = value.const_value
                 if tensor is None or tensor.nbytes < _SHARED_BYTES:
                     continue
-                content = memoryview(np.ascontiguousarray(tensor.numpy())).cast("B")
+                content = np.ascontiguousarray(tensor.numpy()).data.cast("B")
                 key = (str(tensor.dtype), hashlib.sha256(content).hexdigest())
                 if key not in offsets:
                     stream.write(b"\0" * (-stream.tell() % _ALIGNMENT))
