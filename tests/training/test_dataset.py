@@ -59,7 +59,7 @@ def test_a_batch_depends_on_seed_and_step_alone(studies: list):
     one, two = reader.batch(rows, (1, 7)), reader.batch(rows, (1, 7))
     assert all(torch.equal(a, b) for a, b in zip(vars(one).values(), vars(two).values(), strict=True))
     assert one.signals.shape == (12, len(CHANNELS), 1920)
-    assert one.captions.shape[0] == one.domains.shape[0] == 24
+    assert one.captions.shape[0] == one.domains.shape[0] == 12 * TextOptions().captions
     assert ((one.truths == one.keys[:, None]).any(dim=1)).all()
 
 
