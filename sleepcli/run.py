@@ -79,7 +79,8 @@ def run_studies(
             f"--scoring is of one study, and {len(items)} were given.",
             "Give one study at a time, or keep each scoring beside its study.",
         )
-    batch = BatchOptions(options.out, options.jobs, options.on_error, str(options.about.get("key", "")))
+    key = f"sleepcli {version('sleepcli')} {options.about.get('key', '')}"
+    batch = BatchOptions(options.out, options.jobs, options.on_error, key)
     rows: list[StudyRow] = []
     try:
         with ui.progress(options.command, len(items)) as bar:
