@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pyedflib
 import pytest
+from safetensors.numpy import load_file
 
 from core.language.read_back import read_back
 from tests.sleepcli.conftest import Command, sleepcli_in
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+PARITY = SHARED.with_name("parity")
 UCDDB_MICROVOLTS = 100.0
 """Plausible µV in one unit of UCDDB's undocumented scale (the data's README)."""
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="real recordings are not on this machine")
@@ -84,3 +86,19 @@ def test_one_real_eeg_is_staged_epoch_by_epoch(sleepcli: Command, tmp_path: Path
     given = [row.split(",")[3] for row in rows]
     assert set(given) >= {"W", "N2", "N3", "R"}
     assert given.count("?") < len(given) / 10
+
+
+@needs_shared
+def test_published_checkpoint_embeds_as_published(sleepcli: Command, tmp_path: Path) -> None:
+    published = load_file(PARITY / "sleeplm_tiny_a" / "expected.safetensors")
+    np.save(tmp_path / "epochs.npy", published["signals"])
+    checkpoint = PARITY / "sleeplm_tiny_a" / "model_checkpoint.pt"
+    sizes = PARITY / "sleeplm_tiny_a" / "config.json"
+    imported = sleepcli("models", "import", checkpoint, "--config", sizes, "--out", "bundle")
+    assert imported.returncode == 0, imported.stderr
+    assert sleepcli("embed", "epochs.npy", "--model", "bundle", "--out", "out").returncode == 0
+    embeddings = np.load(tmp_path / "out" / "epochs.embeddings.npy")
+    np.testing.assert_allclose(embeddings, published["signal_features"], atol=1e-3)
+    refused = sleepcli("stage", "epochs.npy", "--model", "bundle")
+    assert refused.returncode != 0
+    assert "tokenizer" in refused.stderr
