@@ -13,6 +13,7 @@ from core.language.measure_eeg import measure_eeg
 from core.language.measure_eye import measure_eye
 from core.language.measure_muscle import measure_chin, measure_position
 from core.language.measure_oxygen import measure_oxygen
+from core.language.measure_pulse import with_pulse
 from core.language.measurements import MEASUREMENTS, Measurement
 from core.language.respiratory_events import breathing_events
 from core.language.trends import Trend
@@ -164,7 +165,7 @@ def measure(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epochs: in
     EpochMeasurements
         Every name of ``MEASUREMENTS``, the desaturations of 3 %, and apneas and hypopneas where airflow shows them.
     """
-    cardiac = measure_cardiac(traces, states, n_epochs)
+    cardiac = with_pulse(measure_cardiac(traces, states, n_epochs), traces, n_epochs)
     oxygen = measure_oxygen(traces, states, n_epochs)
     measured = {
         **measure_eye(traces, states, n_epochs),

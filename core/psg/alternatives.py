@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from core.psg.channels import CHANNEL_BY_NAME, ChannelMap, ChannelSource, resolve
+from core.psg.channels import CHANNEL_BY_NAME, CHANNELS, ChannelMap, ChannelSource, resolve
 from core.psg.montage import BY_MONTAGE
 from core.psg.preprocess import Trace, load_trace
 
@@ -49,7 +49,7 @@ def load_living(
     """
     sources: list[ChannelSource] = []
     traces: dict[str, Trace] = {}
-    for source in channel_map.sources:
+    for source in channel_map.every:
         if source.signals and (channels is None or source.target in channels):
             trace = load_trace(recording, source, channel_map)
             taken, traces[source.target] = _living(recording, channel_map, source, trace)
@@ -59,7 +59,9 @@ def load_living(
     sources, traces = _living_eeg(recording, channel_map, sources, traces)
     used = {index for source in sources for index in source.signals}
     unused = tuple(signal.label for signal in recording.signals if signal.index not in used)
-    return replace(channel_map, sources=tuple(sources), unused=unused), traces
+    count = len(CHANNELS)
+    found = replace(channel_map, sources=tuple(sources[:count]), auxiliary=tuple(sources[count:]), unused=unused)
+    return found, traces
 
 
 def _living(
@@ -128,7 +130,7 @@ def dead_share(trace: Trace) -> float:
     kind = CHANNEL_BY_NAME[trace.channel].kind
     if kind == "position":
         return float((~(trace.samples >= 0)).mean()) if trace.samples.size else 1.0
-    if kind == "spo2":
+    if kind in ("spo2", "pulse"):
         return float(np.isnan(trace.samples).mean()) if trace.samples.size else 1.0
     width = max(1, round(WINDOW_SECONDS * trace.rate))
     count = trace.samples.size // width

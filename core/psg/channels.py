@@ -23,7 +23,7 @@ class Channel:
     name
         The model's name.
     kind
-        ``ecg effort airflow eog eeg emg position spo2``.
+        ``ecg effort airflow eog eeg emg position spo2 pulse``.
     unit
         The canonical unit of its trace; empty where the unit is arbitrary.
     band
@@ -56,7 +56,9 @@ CHANNELS: tuple[Channel, ...] = (
     Channel("POS", "position", "", None),
     Channel("SPO2", "spo2", "%", None),
 )
-CHANNEL_BY_NAME: dict[str, Channel] = {channel.name: channel for channel in CHANNELS}
+AUXILIARY_CHANNELS: tuple[Channel, ...] = (Channel("PULSE", "pulse", "bpm", None),)
+"""Channels that the measurements alone use: no model takes them, and a prepared study keeps no samples of them."""
+CHANNEL_BY_NAME: dict[str, Channel] = {channel.name: channel for channel in (*CHANNELS, *AUXILIARY_CHANNELS)}
 
 
 @dataclass(frozen=True)
@@ -110,12 +112,24 @@ class ChannelMap:
         The file's position codes to the model's, as the montage or the file's own kind gives them; None: by the values.
     others
         Other sources that a channel could have, best first; none where a montage decided.
+    auxiliary
+        One for every channel of ``AUXILIARY_CHANNELS``, in that order.
     """
 
     sources: tuple[ChannelSource, ...]
     unused: tuple[str, ...]
     position_codes: Mapping[int, int] | None = field(default=None)
     others: "Mapping[str, tuple[ChannelSource, ...]]" = field(default_factory=dict)
+    auxiliary: tuple[ChannelSource, ...] = ()
+
+    @property
+    def every(self) -> tuple[ChannelSource, ...]:
+        """The sources of the models' channels, then the auxiliary ones."""
+        return (*self.sources, *self.auxiliary)
+
+    def shown(self) -> tuple[ChannelSource, ...]:
+        """Give what a reader of the map wants: the models' channels, and the auxiliary ones that the file has."""
+        return (*self.sources, *(source for source in self.auxiliary if source.signals))
 
     def source(self, name: str) -> ChannelSource:
         """Return the source of one channel.
@@ -125,14 +139,14 @@ class ChannelMap:
         KeyError
             If there is no channel of that name.
         """
-        for source in self.sources:
+        for source in self.every:
             if source.target == name:
                 return source
         raise KeyError(name)
 
     def present(self) -> Iterator[ChannelSource]:
         """Yield the sources of the channels that the file has."""
-        return (source for source in self.sources if source.signals)
+        return (source for source in self.every if source.signals)
 
 
 def resolve(signals: "Sequence[SignalInfo]", montage: "Montage | None" = None) -> ChannelMap:
@@ -155,11 +169,12 @@ def resolve(signals: "Sequence[SignalInfo]", montage: "Montage | None" = None) -
     UsageError
         If the montage names a signal that the file does not have.
     """
-    chosen = best_candidates(signals, tuple((channel.name, channel.kind) for channel in CHANNELS))
+    channels = (*CHANNELS, *AUXILIARY_CHANNELS)
+    chosen = best_candidates(signals, tuple((channel.name, channel.kind) for channel in channels))
     if montage is not None:
         chosen = chosen | montage.candidates(signals)
     by_index = {signal.index: signal for signal in signals}
-    sources = tuple(_source(channel.name, chosen[channel.name], by_index, montage) for channel in CHANNELS)
+    sources = [_source(channel.name, chosen[channel.name], by_index, montage) for channel in channels]
     others = {
         name: tuple(_source(name, other, by_index, None) for other in candidate.others)
         for name, candidate in chosen.items()
@@ -168,7 +183,8 @@ def resolve(signals: "Sequence[SignalInfo]", montage: "Montage | None" = None) -
     used = {index for source in sources for index in source.signals}
     unused = tuple(signal.label for signal in signals if signal.index not in used)
     codes = montage.position_codes if montage is not None and montage.position_codes else None
-    return ChannelMap(sources, unused, codes or position_table([signal.label for signal in signals]), others)
+    codes = codes or position_table([signal.label for signal in signals])
+    return ChannelMap(tuple(sources[: len(CHANNELS)]), unused, codes, others, tuple(sources[len(CHANNELS) :]))
 
 
 def _source(

@@ -49,6 +49,7 @@ MINIMUM_RATE = {
     "airflow": 1.0,
     "position": 0.0,
     "spo2": 0.0,
+    "pulse": 0.0,
 }
 _NAMES = {
     "eeg": "an EEG",
@@ -320,7 +321,8 @@ def _paired(role: str, read: list[_Signal]) -> Iterator[Candidate]:
 
 
 _PLAIN_REASON = {
-    "position": "by its label; 0 right, 1 left, 2 supine, 3 prone, 4 upright, unless a montage says otherwise"
+    "position": "by its label; 0 right, 1 left, 2 supine, 3 prone, 4 upright, unless a montage says otherwise",
+    "pulse": "by its label; gives the heart rate where no ECG does",
 }
 
 
@@ -346,4 +348,5 @@ _CANDIDATES = {
     "EMG_CHIN": lambda read: _paired("chin", read),
     "POS": lambda read: _plain("position", read),
     "SPO2": lambda read: _plain("spo2", read),
+    "PULSE": lambda read: _plain("pulse", read),
 }

@@ -17,7 +17,7 @@ class Reading:
     Parameters
     ----------
     role
-        ``eeg eog_left eog_right eog chin ecg thorax abdomen airflow position spo2 mastoid other``.
+        ``eeg eog_left eog_right eog chin ecg thorax abdomen airflow position spo2 pulse mastoid other``.
     rank
         0 is the best of a role; larger is a less direct sensor of the same thing.
     electrode
@@ -64,6 +64,14 @@ _IGNORED = frozenset(
         *("ELEVATION", "LUX", "PWV", "ANNOTATIONS", "VOICE", "HUMIDITY"),
     )
 )
+_PULSE = frozenset(
+    (
+        *("HR", "HRATE", "HEARTRATE", "DHR", "PR", "PULS", "PULSE", "PULSERATE", "PULSRATE", "PULSEFREQUENCY", "BPM"),
+        *("PULSFREQ", "PULSFREQUENZ", "HERZFREQUENZ", "HERZFREQ", "POULS", "PULSO", "POLSO", "FREQUENZACARDIACA"),
+        *("FREQUENCECARDIAQUE", "FRECUENCIACARDIACA"),
+    )
+)
+_OXIMETER = frozenset(("OXI", "OXIMETER", "OXYMETER", "OX", "SPO2", "SAO2", "NONIN", "MASIMO"))
 _LIMB = re.compile(r"LEGS?|[LR]LEG|TIB|[LR]AT\b|PLM|ARM|FLEX|EXTENS|FDS|DELTOID|INTERCOST|MASSETER|DX\d|SX\d|LIMB|BEIN")
 _CHIN = re.compile(r"CHIN|MENT|SUBM|KINN|MIO")
 _SPO2 = re.compile(r"SPO2|SAO2|O2SAT|SATO2|OSAT|^SO2$|^SAT$|SATURATION|SAETTIGUNG|^SATUR|^O2S$")
@@ -117,7 +125,7 @@ def read_label(label: str) -> Reading:
     Returns
     -------
     Reading
-        Its role; ``other`` for what is no model channel (pulse, snoring, legs, light) and for what is unknown.
+        Its role; ``other`` for what is no channel (plethysmogram, snoring, legs, light) and for what is unknown.
     """
     text = normalise(label)
     words = re.findall(r"[A-Z0-9]+", text)
@@ -126,6 +134,8 @@ def read_label(label: str) -> Reading:
         return OTHER
     if joined == "SATURAZIONE":
         return Reading("spo2")
+    if joined in _PULSE or "".join(word for word in words if word not in _OXIMETER) in _PULSE:
+        return Reading("pulse", rank=1 if joined == "DHR" else 0)
     if _IGNORED.intersection(words) or joined in _IGNORED:
         return _summed(words, joined)
     generic = re.fullmatch(r"EEG(SEC|\d)?", joined)

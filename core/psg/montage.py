@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import UsageError
-from core.psg.channels import CHANNEL_BY_NAME, EXTRA_CHANNELS, MODEL_CHANNELS
+from core.psg.channels import CHANNEL_BY_NAME
 from core.psg.derivations import Candidate
 from core.psg.units import voltage_factor
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from core.psg.channels import ChannelMap
     from core.psg.recording import SignalInfo
 
-_TARGETS = (*MODEL_CHANNELS, *EXTRA_CHANNELS)
+_TARGETS = tuple(CHANNEL_BY_NAME)
 BY_MONTAGE = "chosen by the montage"
 """The reason of a channel whose signal a montage names."""
 _POSITIONS = {"right": 0, "left": 1, "supine": 2, "prone": 3, "upright": 4, "unknown": -1}
@@ -197,7 +197,7 @@ def write_montage(channel_map: "ChannelMap", path: Path) -> None:
         Where to write; a file there is replaced.
     """
     lines = ["# Which signal of the file is which channel. An empty name leaves the channel out.", "[channels]"]
-    for source in channel_map.sources:
+    for source in channel_map.every:
         lines.append(f"# {source.state}: {source.reason}")
         labels = [_quoted(label) for label in source.labels]
         value = (

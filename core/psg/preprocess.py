@@ -13,7 +13,7 @@ from core.psg.channels import CHANNEL_BY_NAME, CHANNELS, MODEL_CHANNELS, Channel
 from core.psg.filters import band_pass, bridge, hold, nearest, to_rate
 from core.psg.quality import UNSEEN, State, assess
 from core.psg.store import PreparedStudy
-from core.psg.units import microvolts, positions, saturation, voltage_factor
+from core.psg.units import microvolts, positions, pulse_rate, saturation, voltage_factor
 
 if TYPE_CHECKING:
     from core.psg.recording import Recording
@@ -35,8 +35,8 @@ class Trace:
     channel
         Name of the channel.
     samples
-        1-D float32 from the recording's start, in the channel's canonical unit: EEG, EOG, EMG µV; ECG mV; SPO2 %; POS
-        the model's code; effort and airflow as declared. NaN in gaps and where there is no value.
+        1-D float32 from the recording's start, in the channel's canonical unit: EEG, EOG, EMG µV; ECG mV; SPO2 %; PULSE
+        bpm; POS the model's code; effort and airflow as declared. NaN in gaps and where there is no value.
     rate
         Native sampling rate in Hz.
     repairs
@@ -87,6 +87,8 @@ def load_trace(recording: "Recording", source: ChannelSource, channel_map: Chann
             samples = samples * np.float32(factor)
     elif kind == "spo2":
         samples, repair = saturation(samples)
+    elif kind == "pulse":
+        samples, repair = pulse_rate(samples, source.rate)
     elif kind == "position":
         samples, repair = positions(samples, channel_map.position_codes)
     name = " minus ".join(f"'{label.strip()}'" for label in source.labels)
@@ -169,10 +171,10 @@ def map_rows(channel_map: ChannelMap) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``channels``: a row a channel; ``unused``: labels.
+        ``channels``: a row a channel (auxiliary ones where the file has them); ``unused``: labels.
     """
     rows = []
-    for source in channel_map.sources:
+    for source in channel_map.shown():
         row = asdict(source)
         row["labels"], row["signals"] = list(source.labels), list(source.signals)
         rows.append(row)

@@ -24,6 +24,12 @@ _WORDS = {
 # near 0.5 µV, waking tone 5-20 µV. ECG: baseline between complexes of 1 mV.
 _PLAUSIBLE = {"eeg": (0.4, 2e3, 15.0), "eog": (0.4, 4e3, 20.0), "emg": (0.01, 4e3, 4.0), "ecg": (1.0, 2e4, 80.0)}
 
+PULSE_RANGE = (25.0, 250.0)  # beats a minute that an oximeter can mean
+PULSE_CODE = 127.0  # a rate, and what seven bits have for no signal
+PULSE_STEP = 5.0  # beats a minute from one value to the next, at most, in a rate that passes through 127
+PULSE_FROZEN = 600.0  # s
+PULSE_WINDOW, PULSE_SWING = 2.0, 15.0  # a wave swings by more beats a minute in two seconds, most of the time
+
 
 def voltage_factor(unit: str) -> float | None:
     """Return how many µV one unit is.
@@ -135,6 +141,45 @@ def saturation(samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], str]:
     # Half a per cent of grace: interpolating exporters overshoot 100.
     valid = (percent >= 40.0) & (percent <= 100.5)
     return np.where(valid, np.minimum(percent, np.float32(100.0)), np.float32(np.nan)), repair
+
+
+def pulse_rate(samples: NDArray[np.float32], rate: float) -> tuple[NDArray[np.float32], str]:
+    """Leave of an oximeter's pulse rate what is one.
+
+    Parameters
+    ----------
+    samples
+        1-D, beats a minute. 0, 255, 511 and everything outside 25 to 250 means no signal; so does 127 where the rate
+        does not come to it and go from it by small steps.
+    rate
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    tuple of array and str
+        Beats a minute with NaN for no signal, and a repair in words where the values are no rate at all: they never
+        change for ten minutes and more, or swing as a pulse wave does.
+    """
+    whole = np.round(samples)
+    valid = (samples >= PULSE_RANGE[0]) & (samples <= PULSE_RANGE[1])
+    coded = valid & (whole == PULSE_CODE)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], coded, [False]]).astype(np.int8)))
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        beside = samples[[place for place in (start - 1, stop) if 0 <= place < samples.size]]
+        if not beside.size or not (np.abs(beside - PULSE_CODE) <= PULSE_STEP).all():
+            valid[start:stop] = False
+    kept = np.where(valid, samples, np.float32(np.nan)).astype(np.float32)
+    known = kept[valid]
+    if not known.size:
+        return kept, ""
+    if known.size >= PULSE_FROZEN * rate and float(np.ptp(known)) == 0.0:
+        return np.full_like(kept, np.nan), "a pulse rate that never changes; not used"
+    width = max(1, round(PULSE_WINDOW * rate))
+    windows = samples[: samples.size // width * width].reshape(-1, width)
+    swings = np.ptp(windows[np.isfinite(windows).all(axis=1)], axis=1)
+    if swings.size and float(np.median(swings)) > PULSE_SWING:
+        return np.full_like(kept, np.nan), "swings like a pulse wave, not a pulse rate; not used"
+    return kept, ""
 
 
 def positions(samples: NDArray[np.float32], codes: Mapping[int, int] | None) -> tuple[NDArray[np.float32], str]:

@@ -113,7 +113,7 @@ class InfoTask:
                 "reason": source.reason,
                 **({"quality": shares[source.target]} if source.target in shares else {}),
             }
-            for source in channel_map.sources
+            for source in channel_map.shown()
         ]
         rows = ({**figures, "channels": channels},)
         return Outcome(figures=figures, rows=rows, warnings=(*recording.repairs, *warnings))
@@ -169,11 +169,13 @@ def _prepared_outcome(item: StudyInput) -> Outcome:
     }
     rows = {row["target"]: row for row in study.channel_map.get("channels", ())}
     channels = []
-    for target, share in _shares(study.states).items():
+    shares = _shares(study.states)
+    for target in (*shares, *(target for target in rows if target not in shares)):
+        share = shares.get(target, {})
         row = rows.get(target, {"state": "missing" if share == {"missing": 1.0} else "ok"})
         told = {name: row.get(name, "") for name in ("derivation", "rate", "unit", "state", "reason")}
         source = {"target": target, "source": " − ".join(row.get("labels", ()))}
-        channels.append(source | told | ({"quality": share} if told["state"] != "missing" else {}))
+        channels.append(source | told | ({"quality": share} if share and told["state"] != "missing" else {}))
     return Outcome(figures=figures, rows=({**figures, "channels": channels},), warnings=study.repairs)
 
 

@@ -285,6 +285,37 @@ def test_case_and_blanks_change_nothing(row: Lab) -> None:
         assert [s.signals for s in changed.sources] == [s.signals for s in plain.sources]
 
 
+PULSE_RATES = (
+    *("Pulse", "PR", "Pulse rate", "HR", "H.R.", "Pulsfrequenz", "PulseRate", "Heart Rate", "PULSE RATE", "Puls"),
+    *("pulse-rate", "SpO2 HR", "Pulse Oximeter", "HRate", "DHR", "BPM", "Herzfrequenz"),
+)
+
+
+@pytest.mark.parametrize("label", PULSE_RATES)
+def test_a_pulse_rate_is_found_beside_the_models_channels(label: str) -> None:
+    channel_map = resolve(signals([label, "SpO2"], {label: 1.0}))
+    assert channel_map.source("PULSE").labels == (label,)
+    assert channel_map.source("SPO2").labels == ("SpO2",)
+    assert [source.target for source in channel_map.shown()] == [*(channel.name for channel in CHANNELS), "PULSE"]
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["Pleth", "PPG", "Plethysmogram", "Pulse Wave", "Pulse Amplitude", "PlethWV", "SpO2", "PTT", "Pulse Quality"],
+)
+def test_a_plethysmogram_is_no_pulse_rate(label: str) -> None:
+    assert resolve(signals([label])).source("PULSE").state == "missing"
+    assert [source.target for source in resolve(signals([label])).shown()] == [channel.name for channel in CHANNELS]
+
+
+@pytest.mark.parametrize(
+    ("lab", "label"), [("MESA", "HR"), ("SHHS 1", "H.R."), ("UCDDB", "Pulse"), ("home test", "Pulse")]
+)
+def test_cohorts_have_a_pulse_rate(lab: str, label: str) -> None:
+    row = next(row for row in LABS if row.name == lab)
+    assert resolve(signals(row.labels)).source("PULSE").labels == (label,)
+
+
 def test_the_table_is_the_published_order() -> None:
     assert tuple(channel.name for channel in CHANNELS) == (*MODEL_CHANNELS, *EXTRA_CHANNELS)
     assert [s.target for s in resolve([]).sources] == [channel.name for channel in CHANNELS]
@@ -393,9 +424,9 @@ def test_any_label_is_read(label: str) -> None:
 @given(st.lists(st.sampled_from(sorted({label for row in LABS for label in row.labels})), max_size=14))
 def test_no_signal_stands_for_two_different_kinds(labels: list[str]) -> None:
     channel_map = resolve(signals(labels))
-    actives = [source.signals[0] for source in channel_map.sources if source.signals]
+    actives = [source.signals[0] for source in channel_map.every if source.signals]
     assert len(actives) == len(set(actives))
-    used = {index for source in channel_map.sources for index in source.signals}
+    used = {index for source in channel_map.every for index in source.signals}
     assert len(channel_map.unused) == len(labels) - len(used)
 
 

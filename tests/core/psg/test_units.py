@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.psg.units import amplitude, microvolts, positions, saturation, voltage_factor
+from core.psg.units import amplitude, microvolts, positions, pulse_rate, saturation, voltage_factor
 
 RATE = 128.0
 EEG = (15.0 * np.random.default_rng(0).standard_normal(round(300 * RATE))).astype(np.float32)  # µV
@@ -110,3 +110,38 @@ def test_position_as_an_angle() -> None:
     codes, note = positions(angle.astype(np.float32), None)
     assert codes.reshape(4, 20).tolist() == [[2.0] * 20, [1.0] * 20, [3.0] * 20, [0.0] * 20]
     assert "angle" in note
+
+
+def test_a_pulse_rate_outside_25_to_250_is_no_signal() -> None:
+    course = np.repeat(np.array([0, 24, 25, 60, 61, 250, 251, 255, 511], np.float32), 8)
+    kept, repair = pulse_rate(course, 1.0)
+    np.testing.assert_array_equal(np.isfinite(kept), (course >= 25) & (course <= 250))
+    assert repair == ""
+
+
+@pytest.mark.parametrize(
+    ("course", "is_rate"),
+    [
+        ([70, 71, 127, 127, 127, 70, 69], False),
+        ([127, 127, 127], False),
+        ([124, 126, 127, 127, 128, 130], True),
+        ([124, 126, 127, 127, 0, 0], False),
+    ],
+)
+def test_127_is_a_rate_only_in_passing(course: list[int], is_rate: bool) -> None:
+    kept, _ = pulse_rate(np.array(course, np.float32), 1.0)
+    assert bool(np.isfinite(kept[np.array(course) == 127]).all()) is is_rate
+    assert bool(np.isfinite(kept[np.array(course) == 127]).any()) is is_rate
+
+
+def test_what_never_changes_or_swings_like_a_wave_is_no_pulse_rate() -> None:
+    frozen, repair = pulse_rate(np.full(900, 60, np.float32), 1.0)
+    assert np.isnan(frozen).all()
+    assert "never changes" in repair
+    t = np.arange(900 * 32) / 32
+    wave, repair = pulse_rate((128 + 100 * np.sin(2 * np.pi * 1.1 * t)).astype(np.float32), 32.0)
+    assert np.isnan(wave).all()
+    assert "wave" in repair
+    slow, repair = pulse_rate((70 + 20 * np.sin(t / 20)).astype(np.float32), 32.0)
+    assert np.isfinite(slow).all()
+    assert repair == ""
