@@ -17,7 +17,10 @@ WIDE_BAND = (0.05, 3.0)  # Hz: the shape of a breath
 SHORTEST_BREATH = 1.4  # s
 LEAST_HEIGHT = 0.25  # of the breaths around; smaller waves are noise or the remains of an apnea
 LONGEST_BREATH = 10.0  # s; a longer pause is an apnea (AASM), not a breath interval
-TYPICAL = (0.5, 1.5)  # of the median interval: outside, a breath was missed or split
+# Of the median interval: outside, a breath was missed (2, and less when breathing is uneven) or split. The breaths of
+# wake vary by a fifth (standard deviation), so that one in fifty is 1.5 medians long, and has to count.
+TYPICAL = (0.5, 1.75)
+HALF_INSPIRATION = 0.2  # of a breath: inspiration takes two fifths, and effort, which follows volume, is then half up
 LEAST_INTERVALS = 2  # under a rate; a spread needs one more, a shape is the mean of three breaths
 LEAST_BREATHS = 3
 LEAST_COVERED = 12.0  # s of an epoch that intervals have to cover
@@ -86,7 +89,9 @@ def _half_way_up(narrow: NDArray[np.float64], peaks: NDArray[np.int64]) -> NDArr
     return answer
 
 
-def breath_rate(times: NDArray[np.float64], n_epochs: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def breath_rate(
+    times: NDArray[np.float64], n_epochs: int, elapsed: float = 0.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Compute each epoch's breath rate and the variability of its intervals.
 
     Parameters
@@ -95,11 +100,14 @@ def breath_rate(times: NDArray[np.float64], n_epochs: int) -> tuple[NDArray[np.f
         Shape (breaths,), seconds, rising.
     n_epochs
         Number of epochs.
+    elapsed
+        Share of a breath that is over at its time: 0 where the signal is flow, 0.2 where it is effort. It decides to
+        which epoch a breath at the border belongs.
 
     Returns
     -------
     tuple[NDArray[np.float64], NDArray[np.float64]]
-        Rate in breaths a minute: 60 over the mean of the typical intervals (0.5 to 1.5 times the median of the 15
+        Rate in breaths a minute: 60 over the mean of the typical intervals (0.5 to 1.75 times the median of the 15
         around, at most 10 s) that begin in the epoch, so that an apnea or a missed breath does not lower it.
         Variability in seconds: the standard deviation (n − 1) of the same intervals. Both (epochs,), NaN with fewer
         than 2 intervals (3 for the variability) or 12 s of them.
@@ -107,10 +115,9 @@ def breath_rate(times: NDArray[np.float64], n_epochs: int) -> tuple[NDArray[np.f
     intervals = np.diff(times)
     if len(intervals) < LEAST_INTERVALS:
         return np.full(n_epochs, np.nan), np.full(n_epochs, np.nan)
-    starts = times[:-1]
     around = ndimage.median_filter(intervals, size=15, mode="nearest")
     typical = (intervals >= TYPICAL[0] * around) & (intervals <= TYPICAL[1] * around) & (intervals <= LONGEST_BREATH)
-    starts, intervals = starts[typical], intervals[typical]
+    starts, intervals = (times[:-1] - elapsed * around)[typical], intervals[typical]
     counts, sums = per_epoch(starts, intervals, n_epochs)
     _, squares = per_epoch(starts, intervals**2, n_epochs)
     enough = (counts >= LEAST_INTERVALS) & (sums >= LEAST_COVERED)
@@ -206,7 +213,8 @@ def measure_breathing(
         if channel is not None:
             breaths = detect_breaths(channel)
             believed = channel.usable & (_breathing_share(channel) >= LEAST_SHARE)
-            rate, variability = breath_rate(breaths.times, n_epochs)
+            elapsed = 0.0 if short == "airflow" else HALF_INSPIRATION
+            rate, variability = breath_rate(breaths.times, n_epochs, elapsed)
             values[f"{short}_rate"] = np.where(believed, rate, np.nan)
             values[f"{short}_variability"] = np.where(believed, variability, np.nan)
     airflow, thorax, abdomen = channels["airflow"], channels["thoracic"], channels["abdominal"]

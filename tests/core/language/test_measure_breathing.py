@@ -42,6 +42,19 @@ def test_variability_is_the_spread_of_the_intervals() -> None:
     assert np.nanmax(steady["abdominal_variability"][1:-1]) < 0.05
 
 
+@pytest.mark.parametrize("name", ["AF", "ABD"])
+def test_uneven_breaths_all_count(name: str) -> None:
+    """Breathing awake: a fiftieth of the breaths is 1.5 times as long as usual, and none of them is a fault."""
+    durations = 4 * np.exp(0.2 * np.random.default_rng(13).standard_normal(int(N * 30 / 3)))
+    onsets = np.cumsum(durations) - durations
+    phase = np.interp(TIME, onsets, np.arange(len(onsets)))
+    signal = np.sin(2 * np.pi * phase) if name == "AF" else 1 - np.cos(2 * np.pi * (phase % 1) ** 0.76)
+    began = (onsets / 30).astype(int)
+    true = np.array([60 / durations[began == epoch].mean() for epoch in range(N)])
+    rate = measure_breathing(traces(**{name: signal}), STATES, N)["airflow_rate" if name == "AF" else "abdominal_rate"]
+    assert np.mean(np.abs(rate - true)[1:-1] <= 0.5) >= 0.95
+
+
 def test_an_apnea_lowers_the_amplitude_and_not_the_rate() -> None:
     flow = breath(15.0) * np.where((TIME % 90 > 60) & (TIME % 90 < 85), 0.02, 1.0)
     values = measure_breathing(traces(AF=flow + 0.02 * RNG.standard_normal(len(TIME))), STATES, N)
