@@ -22,10 +22,12 @@ RATE = 256.0
 
 # Aperiodic part by stage: density at 10 Hz (µV²/Hz) and exponent, for C3-M2.
 _LEVEL = (1.6, 1.75, 1.45, 1.65, 1.65)
-_SLOPE = (1.32, 1.5, 1.8, 2.28, 1.5)
+_SLOPE = (1.3, 1.42, 1.71, 2.15, 1.4)
+# Who makes small slow waves has less delta between them too: added to the exponent for each e-fold of slow-wave gain.
+_SLOPE_BY_SLOW_WAVES = (0.0, 0.0, 0.35, 0.1, 0.0)
 # Power of the rhythms by state (µV²): theta, alpha, sigma, beta. Wake is with closed eyes.
-_THETA = (0.2, 3.5, 8.0, 28.0, 4.5)
-_ALPHA = (40.0, 5.0, 7.5, 17.0, 5.0)
+_THETA = (0.2, 3.5, 9.0, 36.0, 4.5)
+_ALPHA = (40.0, 5.9, 11.5, 33.0, 5.6)
 _SIGMA = (0.4, 0.5, 2.5, 2.5, 0.3)
 _BETA = (6.0, 2.5, 0.4, 0.1, 1.3)
 _ALPHA_OPEN = 0.1
@@ -116,8 +118,9 @@ def component_spectra(subject: Subject, seen: Derivation) -> NDArray[np.float32]
     """
     freq = frequencies(RATE)
     rows = []
-    for level, slope in zip(_LEVEL, _SLOPE, strict=True):
-        steep = slope + seen.slope + subject.slope_shift
+    small = float(np.log(subject.slow_wave_gain))
+    for level, slope, share in zip(_LEVEL, _SLOPE, _SLOPE_BY_SLOW_WAVES, strict=True):
+        steep = slope + seen.slope + subject.slope_shift + share * small
         bend = np.sqrt(freq**2 + 0.4**2) / 10.0  # the slope ends below half a hertz
         rows.append(level * seen.background**2 * bend**-steep / (1 + (freq / 60.0) ** 4))
     rows.append(seen.theta**2 * _peak(freq, 5.8, 1.1))

@@ -37,7 +37,9 @@ def _drive(rng: np.random.Generator, subject: Subject, n_epochs: int) -> NDArray
     morning = n_epochs - int(rng.uniform(2, 25) * EPOCHS_PER_MINUTE)
     wish[:first] = (3.5, -1.0, -6.0, -9.0, -9.0)
     at, cycle = first, 0
-    deep = 1.6 - 2.2 * (subject.age - 20) / 60 + rng.normal(0, 0.5)
+    # N3 is scored by slow waves of 75 µV: who has a large EEG has more of it (10^0.5 is the shift's worth at 1 Hz).
+    size = np.log(subject.eeg_gain * subject.slow_wave_gain) + 0.5 * np.log(10.0) * subject.slope_shift
+    deep = 1.3 + 2.5 * size - 0.6 * (subject.age - 20) / 60 + rng.normal(0, 0.4)
     while at < n_epochs:
         nrem = int(rng.normal(74 - 3 * cycle, 10) * EPOCHS_PER_MINUTE)
         rem = int(np.clip(rng.normal(9 + 7 * cycle, 4), 3, 45) * EPOCHS_PER_MINUTE)
@@ -76,7 +78,7 @@ def draw_stages(rng: np.random.Generator, subject: Subject, n_epochs: int) -> ND
     """
     wish = _drive(rng, subject, n_epochs)
     broken = subject.fragmentation
-    push = np.array([1.6 * broken - 0.9, 1.5 * broken - 0.8, 0.0, -0.8 * broken, -0.3 * broken])
+    push = np.array([1.6 * broken - 0.9, 1.3 * broken - 0.8, 0.0, -0.8 * broken, -0.3 * broken])
     stages = np.zeros(n_epochs, dtype=np.int8)
     now = W
     for epoch in range(1, n_epochs):

@@ -80,7 +80,7 @@ def _slow_waves(rng: np.random.Generator, subject: Subject, states: NDArray[np.i
         here = int(at / BIN_SECONDS)
         state = states[here]
         if (state == N3 and chance < 0.9) or (state == N2 and chance < 0.05):
-            size = 135.0 * subject.slow_wave_gain * np.exp(0.32 * noise + tide[here]) * (0.75 if state == N2 else 1.0)
+            size = 120.0 * subject.slow_wave_gain * np.exp(0.32 * noise + tide[here]) * (0.75 if state == N2 else 1.0)
             size = float(np.clip(size, 30, 330))
             waves.append(
                 Span(
