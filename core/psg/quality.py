@@ -69,6 +69,24 @@ _EXCESS = {"eeg": 12.0, "eog": 15.0, "emg": 150.0, "ecg": 8.0, "effort": 25.0, "
 # Above half, the line is the largest part of the signal; above 99 % it is ten times the signal, as on an electrode
 # that is off.
 _MAINS_SHARE, _OPEN_SHARE = 0.5, 0.99
+# What an electrode that is off leaves behind. Its amplifier's noise is white; the brain's and the eyes' signal is not:
+# its density at 1.5-4 Hz stands 6 and more times above that at 15-30 Hz (in waking epochs with muscle over them as
+# little as 1, the density of white noise). So white and quiet, or white beside a line that is most of the power, is
+# nobody's; white alone may be muscle.
+_WHITE = 2.5
+_SLOW_BAND, _FAST_BAND = (1.5, 4.0), (15.0, 30.0)  # Hz
+# Of the lively epochs (90th percentile). The quietest sleep is above a third of them; turned down by 20 dB, 0.03 to
+# 0.05, which muscle lifts before it makes it white.
+_NOISE = 0.04
+# A muscle's signal is itself white. A chin at rest in REM sleep stays above a fortieth of waking tone and, at any usual
+# gain, above 0.1 µV; an open, shorted input does not. Where nothing else is left to compare with, noise is told by
+# its constancy: no muscle keeps its level within a tenth.
+_MUSCLE_NOISE, _MUSCLE_FLOOR = 0.03, 0.1  # of the lively epochs; µV
+_CONSTANT = {"emg": 1.1, "eeg": 1.3, "eog": 1.3}  # 90th over 10th percentile of the epochs' spread
+_FEWEST_CONSTANT, _MOSTLY = 10, 0.95  # epochs; share of them that has to be white
+# The line lies inside the chin's band of 10 to 100 Hz: where it is nine tenths, three times all muscle, one of the two
+# electrodes is off (they no longer share the hum) and what a notch leaves is not tone.
+_CHIN_OPEN_SHARE = 0.9
 _CHUNK = 64  # epochs at a time, which bounds memory
 
 
@@ -108,7 +126,10 @@ def assess(traces: "Mapping[str, Trace]", n_epochs: int) -> NDArray[np.uint8]:
         if channel.kind in ("position", "spo2"):
             states[:, column] = _slow_states(trace, n_epochs, channel.kind)
         else:
-            states[:, column] = _wave_states(_statistics(trace, n_epochs, channel.kind), channel.kind)
+            epochs = _statistics(trace, n_epochs, channel.kind)
+            states[:, column] = _wave_states(epochs, channel.kind)
+            detached = _detached(trace, epochs, channel.kind) & (states[:, column] != State.GAP)
+            states[detached & (states[:, column] != State.FLAT), column] = State.DISCONNECTED
     return _probe_off(states)
 
 
@@ -247,6 +268,7 @@ def _wave_states(epochs: _Epochs, kind: str) -> NDArray[np.uint8]:
     states = np.full(epochs.missing.shape, State.OK, dtype=np.uint8)
     recorded = epochs.missing <= _MAJORITY
     moving = recorded & (epochs.spread > 0)
+    moving &= epochs.spread > _QUIET * _lively(epochs)  # what is off for half the night is not the usual
     usual = float(np.median(epochs.spread[moving])) if moving.any() else 0.0
     swings = epochs.swing[moving]
     swings = swings[np.isfinite(swings) & (swings > 0)]
@@ -271,6 +293,55 @@ def _wave_states(epochs: _Epochs, kind: str) -> NDArray[np.uint8]:
         states[constant | still] = State.FLAT
     states[~recorded] = State.GAP
     return states
+
+
+def _lively(epochs: _Epochs) -> float:
+    """Return the spread that a tenth of the recorded epochs exceeds."""
+    moving = (epochs.missing <= _MAJORITY) & (epochs.spread > 0)
+    return float(np.percentile(epochs.spread[moving], 90)) if moving.any() else 0.0
+
+
+def _detached(trace: "Trace", epochs: _Epochs, kind: str) -> NDArray[np.bool_]:
+    """Find the epochs of an electrode that show an amplifier's noise or the line, and no body.
+
+    An amplitude alone decides nothing: a gain step of −20 dB, and an array without units, stay what they are.
+    """
+    moving = (epochs.missing <= _MAJORITY) & (epochs.spread > 0)
+    if kind not in _CONSTANT or not moving.any():
+        return np.zeros(moving.shape, dtype=bool)
+    lively = _lively(epochs)
+    low, high = np.percentile(epochs.spread[moving], [10, 90])
+    constant = moving.sum() >= _FEWEST_CONSTANT and high <= _CONSTANT[kind] * low
+    if kind == "emg":
+        floored = epochs.spread < _MUSCLE_FLOOR
+        noise = floored & ((epochs.spread < _MUSCLE_NOISE * lively) | constant)
+        return moving & (noise | (epochs.mains > _CHIN_OPEN_SHARE))
+    suspect = moving & (constant | (epochs.spread < _NOISE * lively) | (epochs.mains > _MAINS_SHARE))
+    found = np.zeros(moving.shape, dtype=bool)
+    found[suspect] = _is_white(trace, np.flatnonzero(suspect), moving.size)
+    if constant and found[moving].mean() <= _MOSTLY:
+        return found & ((epochs.spread < _NOISE * lively) | (epochs.mains > _MAINS_SHARE))
+    return found
+
+
+def _is_white(trace: "Trace", rows: NDArray[np.intp], n_epochs: int) -> NDArray[np.bool_]:
+    """Tell which epochs have about as much density at 1.5 to 4 Hz as at 15 to 30 Hz; none below 64 Hz."""
+    white = np.zeros(rows.shape, dtype=bool)
+    width = round(2 * trace.rate)
+    if trace.rate < 64:
+        return white
+    blocks = epoch_blocks(trace.samples, trace.rate, n_epochs)
+    window = np.hanning(width).astype(np.float32)
+    frequency = np.fft.rfftfreq(width, 1 / trace.rate)
+    slow, fast = ((frequency >= low) & (frequency <= high) for low, high in (_SLOW_BAND, _FAST_BAND))
+    for start in range(0, rows.size, _CHUNK):
+        part = blocks[rows[start : start + _CHUNK]]
+        part = _without_gaps(part, ~np.isfinite(part))
+        cut = part[:, : part.shape[1] // width * width].reshape(part.shape[0], -1, width)
+        power = np.abs(np.fft.rfft((cut - cut.mean(axis=2, keepdims=True)) * window, axis=2)) ** 2
+        density = np.median(power, axis=1)
+        white[start : start + _CHUNK] = density[:, slow].mean(axis=1) < _WHITE * density[:, fast].mean(axis=1)
+    return white
 
 
 def _share(true: NDArray[np.bool_], swing: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@
 
 A clean epoch is one that no simulated artefact touches. Spindles and desaturations match one to one when they share a
 fifth of their union (Warby et al. 2014), breathing events three tenths of it; beats when they are within 50 ms, where
-no artefact touches the ECG. Breathing events of wake are left out, as in a night's statistics. The first night is
+no artefact touches the ECG. Breathing events of wake are left out, as in a night's statistics. Every night is
 measured again with every channel missing, flat, and detached: nothing may be told then.
 """
 
@@ -50,6 +50,7 @@ SHARE_GOALS = dict.fromkeys(("beat_rate", "heart_rate_mean", "airflow_rate", "th
 SHARE_GOALS["spo2_mean"] = 95.0
 F1_GOALS = {"beats": 0.99, "spindles": 0.6, "desaturations": 0.9}
 APNEAS = RESPIRATORY[:3]
+DETACHED = {"a third": 1 / 3, "half": 0.5, "all night": 1.0}
 
 
 def spans(events: Sequence[object], kinds: tuple[str, ...] = ()) -> Spans:
@@ -129,32 +130,35 @@ def found_events(
 def told_on_dead_channels(night: SimulatedNight) -> dict[str, int]:
     """Count the values, trends and events that are told where every channel is missing, flat, or (electrodes) detached.
 
-    Detached electrodes are drawn by the simulator, over the last third of the night. The position is left out: one
-    that never changes is one.
+    Detached electrodes are drawn by the simulator: over the last third of the night, its last half, and all of it. The
+    position is left out: one that never changes is one.
     """
-    rng = np.random.default_rng(0)
     n_epochs = len(night.truth.epochs)
-    first = 2 * n_epochs // 3 * EPOCH_SECONDS
-    signals = {name: (samples.copy(), rate, unit) for name, (samples, rate, unit) in night.signals.items()}
-    electrodes = tuple(name for name in signals if name.startswith(ELECTRODES))
-    loose = Span("detached_electrode", float(first), float(n_epochs * EPOCH_SECONDS - first), channels=electrodes)
-    spoil(rng, signals, [loose], draw_lab(rng))
-    dead = {
-        "missing": {},
-        "flat": {
-            name: Trace(name, np.full(len(samples), samples[0], np.float32), rate)
-            for name, (samples, rate, _) in signals.items()
-            if name != "POS"
-        },
-        "detached": {name: Trace(name, signals[name][0], signals[name][1]) for name in electrodes},
+    flat = {
+        name: Trace(name, np.full(len(samples), samples[0], np.float32), rate)
+        for name, (samples, rate, _) in night.signals.items()
+        if name != "POS"
     }
-    told = {}
-    for state, traces in dead.items():
-        measured = measure(traces, assess(traces, n_epochs), n_epochs)
-        rows = slice(2 * n_epochs // 3 + 1, None) if state == "detached" else slice(None)
-        told[state] = sum(int(np.isfinite(column[rows]).sum()) for column in measured.values.values())
-        told[state] += len(measured.events) + sum(len(row) for row in measured.trends)
+    told = {"missing": told_from({}, n_epochs, 0), "flat": told_from(flat, n_epochs, 0)}
+    for words, share in DETACHED.items():
+        first = n_epochs - round(share * n_epochs)
+        rng = np.random.default_rng([night.seed, round(100 * share)])
+        signals = {name: (samples.copy(), rate, unit) for name, (samples, rate, unit) in night.signals.items()}
+        electrodes = tuple(name for name in signals if name.startswith(ELECTRODES))
+        length = float((n_epochs - first) * EPOCH_SECONDS)
+        loose = Span("detached_electrode", float(first * EPOCH_SECONDS), length, channels=electrodes)
+        spoil(rng, signals, [loose], draw_lab(rng))
+        traces = {name: Trace(name, signals[name][0], signals[name][1]) for name in electrodes}
+        told[f"detached for {words}"] = told_from(traces, n_epochs, first)
     return told
+
+
+def told_from(traces: dict[str, Trace], n_epochs: int, first: int) -> int:
+    """Count what is told from an epoch on."""
+    measured = measure(traces, assess(traces, n_epochs), n_epochs)
+    told = sum(int(np.isfinite(column[first:]).sum()) for column in measured.values.values())
+    told += sum(event.onset >= first * EPOCH_SECONDS for event in measured.events)
+    return told + sum(len(row) for row in measured.trends[first:])
 
 
 def print_values(all_errors: dict[str, list[NDArray[np.float64]]]) -> None:
@@ -198,7 +202,8 @@ def main() -> None:
     wish = parser.parse_args()
     all_errors: dict[str, list[NDArray[np.float64]]] = {}
     all_counts: dict[str, list[Counts]] = {}
-    indices, seconds, dead = [], [], {}
+    indices, seconds = [], []
+    dead: dict[str, int] = {}
     for seed in range(wish.seed, wish.seed + wish.count):
         night = simulate_night(seed, NightOptions(hours=wish.hours))
         traces = {name: Trace(name, samples, rate) for name, (samples, rate, _) in night.signals.items()}
@@ -213,7 +218,8 @@ def main() -> None:
         for name, row in kinds.items():
             all_counts.setdefault(name, []).append(row)
         indices.append(rates)
-        dead = dead or told_on_dead_channels(night)
+        for state, told in told_on_dead_channels(night).items():
+            dead[state] = dead.get(state, 0) + told
     print(f"{wish.count} nights of {wish.hours:g} h, {np.mean(seconds):.1f} CPU-s a night to measure")
     print_values(all_errors)
     print_events(all_counts, indices)

@@ -1,9 +1,12 @@
 """States of channels and epochs: what is a failure, and what only looks like one."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import signal
 
 from core.psg.channels import CHANNELS
 from core.psg.preprocess import Trace
@@ -12,6 +15,7 @@ from core.psg.quality import State, assess, epoch_blocks
 COLUMN = {channel.name: column for column, channel in enumerate(CHANNELS)}
 RATE = 128
 N = 20
+REAL = Path(__file__).resolve().parents[3] / "../shared/data/ucddb_eeg"
 
 
 def noise(amplitude: float = 20.0, rate: float = RATE, seed: int = 0, n: int = N) -> np.ndarray:
@@ -189,3 +193,73 @@ def test_epochs_of_a_rate_that_is_not_whole() -> None:
 def test_every_epoch_gets_a_state_whatever_the_gain(name: str, gain: float, offset: float, rate: float) -> None:
     samples = (noise(1.0, rate, n=4) * 10.0**gain + offset).astype(np.float32)
     assert set(states(name, samples, rate, 4)) <= set(State)
+
+
+def body(name: str, gain: float = 1.0, seed: int = 0) -> np.ndarray:
+    """An hour's third: an EEG or EOG falls by 20 dB a decade; a chin is white, ten times weaker at rest than awake."""
+    white = np.random.default_rng(seed).standard_normal(N * 30 * RATE)
+    if name == "EMG_CHIN":
+        level = np.repeat(np.where(np.arange(N) < 5, 10.0, np.where(np.arange(N) < 8, 0.5, 3.0)), 30 * RATE)
+        return (gain * level * white).astype(np.float32)
+    brown = signal.lfilter([1.0], [1.0, -0.97], white)
+    return (gain * 15.0 * brown / brown.std()).astype(np.float32)
+
+
+def loose(kind: str, epochs: int, seed: int = 1) -> np.ndarray:
+    """An electrode that is off: the noise of a shorted input, or hum on that of an open one."""
+    white = np.random.default_rng(seed).standard_normal(epochs * 30 * RATE)
+    time = np.arange(white.size) / RATE
+    return (0.05 * white if kind == "shorted" else 4.0 * white + 30.0 * np.sin(2 * np.pi * 50 * time)).astype(
+        np.float32
+    )
+
+
+@pytest.mark.parametrize("name", ["EEG_C4", "EOG_R", "EMG_CHIN"])
+@pytest.mark.parametrize("kind", ["shorted", "open"])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7, 1.0])
+def test_nothing_can_be_told_from_a_detached_electrode(name: str, kind: str, share: float) -> None:
+    off = round(share * N)
+    samples = body(name)
+    samples[epoch(N - off, count=off)] = loose(kind, off)
+    found = states(name, samples)
+    assert set(found[N - off :]) == {State.DISCONNECTED}
+    assert set(found[: N - off]) <= {State.OK}
+
+
+@pytest.mark.parametrize("name", ["EEG_C4", "EOG_R", "EMG_CHIN"])
+@pytest.mark.parametrize("gain", [1.0, 0.1, 1 / 30])
+def test_a_body_is_not_detached_at_any_gain(name: str, gain: float) -> None:
+    """Also where the unit is a standard deviation (a gain of a thirtieth), and a chin in REM sleep at a tenth."""
+    assert set(states(name, body(name, gain))) == {State.OK}
+    turned_down = body(name)
+    turned_down[epoch(8, count=12)] *= 0.1
+    assert set(states(name, turned_down)) == {State.OK}
+
+
+def test_muscle_over_the_eeg_is_not_detached() -> None:
+    samples = body("EEG_C3")
+    samples[epoch(3, count=4)] += noise(30.0, n=4)
+    samples[epoch(9)] = 0.4 * np.random.default_rng(3).standard_normal(30 * RATE) * 20
+    assert set(states("EEG_C3", samples)) == {State.OK}
+
+
+def test_a_brain_under_hum_is_usable_and_a_chin_under_ten_times_its_power_is_not() -> None:
+    hum = (30.0 * np.sin(2 * np.pi * 50 * np.arange(30 * RATE) / RATE)).astype(np.float32)
+    brain, chin = body("EEG_C3"), body("EMG_CHIN")
+    brain[epoch(12)] += hum
+    chin[epoch(12)] += hum
+    chin[epoch(13)] += hum / 10
+    assert states("EEG_C3", brain)[12] is State.MAINS
+    assert states("EMG_CHIN", chin)[12:14] == [State.DISCONNECTED, State.OK]
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="real recordings are not here")
+@pytest.mark.parametrize("path", sorted(REAL.glob("*.npz"))[:4], ids=lambda path: path.stem)
+def test_real_eeg_is_not_detached(path: Path) -> None:
+    with np.load(path) as night:
+        samples = night["sig"].astype(np.float32) * np.float32(night["scale"])
+    for gain in (1.0, 0.1):
+        turned = samples - np.median(samples)
+        turned[len(turned) // 2 :] *= gain
+        found = np.array(states("EEG_C3", turned.reshape(-1), 128.0, len(turned)))
+        assert np.mean(found == State.DISCONNECTED) < 0.02
