@@ -12,8 +12,9 @@ from core.inference.captioning import caption_rows, event_row
 from core.inference.engine import Engine
 from core.inference.night import Night, NightOptions, read_night
 from core.inference.understanding import Question, understand
+from core.language.describe import sayable_columns
 from core.psg.preprocess import EPOCH_SECONDS
-from core.psg.scoring import Event
+from core.psg.scoring import EVENT_TYPES, Event
 from core.psg.store import PreparedStudy
 
 SCORE_DIGITS = 4
@@ -30,7 +31,7 @@ class IndexedStudy:
     stages: tuple[str, ...]
     """One an epoch."""
     values: Mapping[str, NDArray[np.float32]]
-    """Measurements by name, [N]."""
+    """Measurements by name, [N], NaN where the captions do not tell them."""
     events: tuple[Event, ...]
     """Events of the night."""
     captions: tuple[str, ...]
@@ -86,9 +87,9 @@ def index_night(study: PreparedStudy, night: Night) -> IndexedStudy:
     if night.embeddings is None:
         raise ModelError(f"{study.study} was captioned without a model, so it cannot be searched.", "Name a --model.")
     captions = tuple(row.captions.get("stage_event", "") for row in caption_rows(study, night))
-    return IndexedStudy(
-        study.study, night.embeddings, night.staging.stages, night.measurements.values, night.events, captions
-    )
+    stages = night.staging.stages
+    values = sayable_columns(night.measurements.values, stages)
+    return IndexedStudy(study.study, night.embeddings, stages, values, night.events, captions)
 
 
 def search(text: str, studies: Sequence[IndexedStudy], engine: Engine, limit: int = 10) -> Answer:
@@ -117,11 +118,22 @@ def search(text: str, studies: Sequence[IndexedStudy], engine: Engine, limit: in
         scores = np.round(np.einsum("nd,d->n", study.embeddings.astype(np.float64), asked), SCORE_DIGITS)
         stages = np.array(study.stages)
         meets = np.ones(len(stages), bool)
+        columns = {**study.values, **_event_columns(study)}
         for condition in question.conditions:
-            meets &= condition.holds(stages, study.values)
+            meets &= condition.holds(stages, columns)
         found += [(-float(scores[epoch]), number, int(epoch)) for epoch in np.flatnonzero(meets)]
     best = sorted(found)[:limit]
     return Answer(question, tuple(_hit(question, studies[n], epoch, -score) for score, n, epoch in best), len(found))
+
+
+def _event_columns(study: IndexedStudy) -> dict[str, NDArray[np.float32]]:
+    """Count the events of each type that touch each epoch, [N]."""
+    columns = {kind: np.zeros(len(study.stages), np.float32) for kind in EVENT_TYPES}
+    for event in study.events:
+        first = max(int(event.onset // EPOCH_SECONDS), 0)
+        last = int(np.ceil((event.onset + event.duration) / EPOCH_SECONDS))
+        columns[event.type][first:last] += 1
+    return columns
 
 
 def _hit(question: Question, study: IndexedStudy, epoch: int, score: float) -> Hit:

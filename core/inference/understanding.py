@@ -10,6 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.language.values import POSITIONS
+from core.psg.scoring import EVENT_TYPES
+
+EITHER = " or "
+"""Joins the event types of which one is enough."""
 
 
 @dataclass(frozen=True)
@@ -17,13 +21,15 @@ class Condition:
     """One thing that an epoch must meet."""
 
     column: str
-    """`stage`, `position`, or a measurement name."""
+    """`stage`, `position`, `event`, or a measurement name."""
     relation: str
     """`=`, `!=`, `<`, `<=`, `>` or `>=`."""
     value: float | str
-    """A stage, or a figure in the measurement's unit."""
+    """A stage, event types joined by ` or `, or a figure in the measurement's unit."""
 
     def __str__(self) -> str:
+        if self.column == "event":
+            return f"{'no ' if self.relation == '!=' else 'with '}{self.value}"
         shown = POSITIONS[int(self.value)] if self.column == "position" else self.value
         return f"{self.column} {self.relation} {f'{shown:g}' if isinstance(shown, float) else shown}"
 
@@ -32,6 +38,11 @@ class Condition:
         compare = _RELATIONS[self.relation]
         if self.column == "stage":
             return np.asarray(compare(stages, self.value), bool)
+        if self.column == "event":
+            there = np.zeros(len(stages), bool)
+            for kind in str(self.value).split(EITHER):
+                there |= np.asarray(values[kind] > 0, bool) if kind in values else False
+            return there if self.relation == "=" else ~there
         column = values.get(self.column)
         if column is None:
             return np.zeros(len(stages), bool)
@@ -47,7 +58,7 @@ class Question:
     conditions: tuple[Condition, ...]
     """What every hit meets."""
     events: tuple[str, ...]
-    """Event types that it names: they rank by meaning and are pointed at, not filtered."""
+    """Event types that it wants: hits point at them."""
 
     def __str__(self) -> str:
         named = " and ".join(str(condition) for condition in self.conditions)
@@ -91,6 +102,9 @@ _COUNTS: tuple[tuple[str, str], ...] = (
     (r"slow waves?", "slow_wave_count"),
 )
 
+_COMPARED = rf"\b(?:{'|'.join(what for what, *_ in _QUANTITIES)})\s+(?:\w+ )?(?:{'|'.join(_WORDS.values())})\s*\d"
+"""A quantity and its bound: a desaturation below 88 % is a figure, not an event of the scored kind."""
+
 _STAGES: tuple[tuple[str, str], ...] = (
     (r"stable light sleep|stage 2|n2", "N2"),
     (r"light sleep|stage 1|n1", "N1"),
@@ -98,7 +112,7 @@ _STAGES: tuple[tuple[str, str], ...] = (
     (r"rem(?: sleep)?(?! latency)", "R"),
     (r"wake(?:fulness)?|awake", "W"),
 )
-_NOT = r"(?P<no>\b(?:not(?: in)?|non|outside(?: of)?|no|without|except(?: in)?)[\s-]+)?"
+_NOT = r"(?P<no>\b(?:not(?: in)?|non|outside(?: of)?|no|without|except(?: in)?)[\s-]+(?:an? |any |the )?)?"
 
 _POSITIONS: tuple[tuple[str, int], ...] = (
     (r"supine|on (?:the|his|her|their) back", 2),
@@ -115,7 +129,8 @@ _EVENTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"apn(?:o)?eas?", ("obstructive_apnea", "central_apnea", "mixed_apnea")),
     (r"hypopn(?:o)?eas?", ("hypopnea",)),
     (r"reras?|respiratory[- ]effort[- ]related arousals?", ("rera",)),
-    (r"desaturat(?:ions?|ing)", ("desaturation",)),
+    (r"desaturat(?:ions?|ing)|(?:oxygen|o2|spo2) (?:dip|drop|fall)s?", ("desaturation",)),
+    (r"(?:fall|drop|dip)s? (?:in|of) (?:the )?(?:blood )?oxygen(?: saturation)?", ("desaturation",)),
     (r"arousals?", ("arousal",)),
     (r"(?:periodic )?(?:limb|leg) movements?", ("limb_movement",)),
 )
@@ -127,8 +142,10 @@ def understand(text: str) -> Question:
     `REM sleep with desaturation below 88 %` gives `stage = R and spo2_min < 88`.
     """
     words = " ".join(text.lower().replace("₂", "2").split())
-    conditions = [*_stages(words), *_comparisons(words), *_positions(words)]
-    return Question(text, tuple(dict.fromkeys(conditions)), _events(words))
+    events = _events(re.sub(_COMPARED, " ", words))
+    conditions = [*_stages(words), *_comparisons(words), *_positions(words), *events]
+    wanted = [kind for event in _events(words) if event.relation == "=" for kind in str(event.value).split(EITHER)]
+    return Question(text, tuple(dict.fromkeys(conditions)), tuple(dict.fromkeys(wanted)))
 
 
 def _comparisons(words: str) -> list[Condition]:
@@ -164,10 +181,22 @@ def _positions(words: str) -> list[Condition]:
     return found if len(wanted) < 2 else [condition for condition in found if condition.relation != "="]
 
 
-def _events(words: str) -> tuple[str, ...]:
-    types: list[str] = []
+def _events(words: str) -> list[Condition]:
+    """Find the events; an `or` between two of them leaves both to one condition, everything else asks for each."""
+    found: list[tuple[int, int, bool, tuple[str, ...]]] = []
     for what, kinds in _EVENTS:
-        if re.search(rf"\b(?:{what})\b", words):
-            types += kinds
-            words = re.sub(rf"\b(?:{what})\b", " ", words)
-    return tuple(dict.fromkeys(types))
+        for match in re.finditer(rf"{_NOT}\b(?:{what})\b", words):
+            found.append((match.start(), match.end(), match["no"] is None, kinds))
+        words = re.sub(rf"{_NOT}\b(?:{what})\b", lambda match: " " * len(match[0]), words)
+    groups: list[tuple[bool, list[str]]] = []
+    end = -1
+    for begin, until, wanted, kinds in sorted(found):
+        either = end >= 0 and re.fullmatch(r"[\s,]*(?:(?:or|and/or)(?: an?| any)?)?[\s,]*", words[end:begin])
+        if groups and either and wanted == groups[-1][0]:
+            groups[-1][1].extend(kinds)
+        else:
+            groups.append((wanted, list(kinds)))
+        end = until
+    if re.search(r"\b(?:no|without(?: any)?) (?:events?|respiratory events?)\b", words):
+        groups.append((False, [kind for kind in EVENT_TYPES if kind != "limb_movement"]))
+    return [Condition("event", "=" if wanted else "!=", EITHER.join(dict.fromkeys(kinds))) for wanted, kinds in groups]

@@ -10,7 +10,6 @@ import typer
 from core.batch import Outcome, StudyInput, StudyRow
 from sleepcli import options, ui
 from sleepcli.commands.caption import show_captions
-from sleepcli.commands.stage import show_stages
 from sleepcli.model import about_model, model_choice
 from sleepcli.run import RunOptions, finish, run_studies
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from core.psg.store import PreparedStudy
 
 STUDY = "demo"
-QUESTIONS = ("deep sleep with slow waves", "obstructive apnea with a fall in oxygen", "REM sleep while lying supine")
+QUESTIONS = ("deep sleep without events", "obstructive apnea with a fall in oxygen", "REM sleep while lying supine")
 HITS = 3
 FOLDER = Path("sleepcli-demo")
 OUTPUTS = ("captions.jsonl", "stages.csv", "summary.json", "embeddings.npy")
@@ -54,7 +53,7 @@ def demo(
     ui.note(f"Reading {edf}: every number is measured, stages and events are the model's, the truth is not looked at.")
     task = DemoTask(out, choice)
     rows = run_studies(task, [str(edf)], RunOptions("demo", out, json=json, about=about), _show)
-    ui.note(f"Everything is in {out}: the night as EDF with its truth, captions, stages, summary, embeddings, hits.")
+    ui.note(f"Everything is in {out}: the night as EDF with its truth, captions, stages, summary, embeddings; run.json has the hits.")
     finish(rows)
 
 
@@ -110,9 +109,8 @@ class DemoTask:
 
 
 def _show(row: StudyRow) -> None:
-    if row.result.rows:
-        show_captions(row)
-    show_stages(row)
+    show_captions(row)
+    ui.stage_bars([entry["stage"] for entry in row.result.rows])
     kappa = row.result.figures["kappa"]
     ui.paragraph(f"Agreement of the model's stages with the simulated truth: Cohen's kappa {kappa:.2f}")
     answers = row.result.figures["answers"]
