@@ -53,7 +53,7 @@ def demo(
     ui.note(f"Reading {edf}: every number is measured, stages and events are the model's, the truth is not looked at.")
     task = DemoTask(out, choice)
     rows = run_studies(task, [str(edf)], RunOptions("demo", out, json=json, about=about), _show)
-    ui.note(f"Everything is in {out}: the night as EDF with its truth, captions, stages, summary, embeddings; run.json has the hits.")
+    ui.note(f"In {out}: the night as EDF with its truth, captions, stages, summary, embeddings; run.json has the hits.")
     finish(rows)
 
 
@@ -110,7 +110,8 @@ class DemoTask:
 
 def _show(row: StudyRow) -> None:
     show_captions(row)
-    ui.stage_bars([entry["stage"] for entry in row.result.rows])
+    if row.result.rows:
+        ui.stage_bars([entry["stage"] for entry in row.result.rows])
     kappa = row.result.figures["kappa"]
     ui.paragraph(f"Agreement of the model's stages with the simulated truth: Cohen's kappa {kappa:.2f}")
     answers = row.result.figures["answers"]
