@@ -315,7 +315,7 @@ def _detached(trace: "Trace", epochs: _Epochs, kind: str) -> NDArray[np.bool_]:
     if kind == "emg":
         floored = epochs.spread < _MUSCLE_FLOOR
         noise = floored & ((epochs.spread < _MUSCLE_NOISE * lively) | constant)
-        return moving & (noise | (epochs.mains > _CHIN_OPEN_SHARE))
+        return np.asarray(moving & (noise | (epochs.mains > _CHIN_OPEN_SHARE)), dtype=np.bool_)
     suspect = moving & (constant | (epochs.spread < _NOISE * lively) | (epochs.mains > _MAINS_SHARE))
     found = np.zeros(moving.shape, dtype=bool)
     found[suspect] = _is_white(trace, np.flatnonzero(suspect), moving.size)
