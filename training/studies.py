@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import StudyError, UsageError
-from core.language.facts import EpochFacts, epoch_facts
+from core.language.facts import EpochFacts, epoch_facts, of_the_ecg
 from core.language.measure import EpochMeasurements
 from core.psg.preprocess import EPOCH_SECONDS
 from core.psg.scoring import EVENT_TYPES, STAGES
@@ -37,8 +37,9 @@ class TrainingStudy:
     """[N, 8] whether an event of each of `EVENT_TYPES` overlaps the epoch."""
 
     def facts(self, epoch: int) -> EpochFacts:
-        """Give the facts of one epoch, all channels counted."""
-        return epoch_facts(epoch, self.measurements, self.prepared.states, self.prepared.scoring)
+        """Give the facts of one epoch that a model can see, all its channels counted."""
+        facts = epoch_facts(epoch, self.measurements, self.prepared.states, self.prepared.scoring)
+        return replace(of_the_ecg(facts), looked_for=())
 
 
 def find_stores(paths: Iterable[Path]) -> list[Path]:

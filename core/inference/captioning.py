@@ -7,7 +7,7 @@ from typing import Any
 
 from core.inference.engine import Engine
 from core.inference.night import Night, NightOptions, measured_night, read_night
-from core.inference.wording import checked_text, tells_the_same
+from core.inference.wording import checked_text, leaves_out_pulse, tells_anything, tells_the_same
 from core.language.describe import describe
 from core.language.facts import DOMAINS, EpochFacts, epoch_facts
 from core.language.sites import shown_names
@@ -150,7 +150,14 @@ def _captions(study: PreparedStudy, epoch: int, facts: EpochFacts, night: Night)
     for domain in (domain for domain in DOMAINS if domain in night.domains):
         draft = night.drafts.get(epoch, {}).get(domain)
         text = checked_text(draft.text, facts, domain) if draft else ""
-        if not text or (domain == "stage_event" and not tells_the_same(text, facts)):
+        if not _stands(text, facts, domain):
             text = describe(facts, domain, phrase_seed(study.source_hash, epoch), "numbers")
         captions[domain] = text
     return captions
+
+
+def _stands(text: str, facts: EpochFacts, domain: str) -> bool:
+    """Whether what is left of a model's text says what there is to say of the epoch."""
+    if domain == "stage_event":
+        return bool(text) and tells_the_same(text, facts)
+    return tells_anything(text, domain) and not (domain == "cardiac" and leaves_out_pulse(text, facts))

@@ -22,7 +22,7 @@ from core.inference.staging import (
 from core.inference.studies import measurements_of
 from core.language.facts import DOMAINS
 from core.language.measure import EpochMeasurements
-from core.language.settled import settle_events
+from core.language.settled import MODEL, settle_events
 from core.psg.channels import CHANNELS
 from core.psg.scoring import Event
 from core.psg.store import PreparedStudy
@@ -56,7 +56,7 @@ class Night:
     events: tuple[Event, ...]
     """Events of the night by onset, those measured by rule among them."""
     events_from: str
-    """Who looked for them: `scoring`, `model`, or `measurements` (what rules can measure, alone)."""
+    """Who looked for them: `scoring`, `model` (with the rules), or `measurements` (the rules alone)."""
     measurements: EpochMeasurements
     """Measured values of every epoch."""
     embeddings: NDArray[np.float32] | None
@@ -111,7 +111,7 @@ def read_night(
     return Night(
         staging=staging,
         events=settled.events,
-        events_from="scoring" if scored else "model" if engine.writes else "measurements",
+        events_from="scoring" if scored else "model" if MODEL in settled.found_by.values() else "measurements",
         measurements=measurements,
         embeddings=embeddings,
         drafts=drafts,
@@ -188,7 +188,8 @@ def _draft_events(drafts: Mapping[int, Mapping[str, Draft]]) -> Iterator[DraftEv
 
 def _visible(study: PreparedStudy, engine: Engine) -> dict[str, NDArray[np.bool_]]:
     """Tell by event type in which epochs, [N], the model can see such an event."""
-    return {kind: _seen(study, engine, needed) for kind, needed in NEEDED_CHANNELS.items()}
+    visible = {kind: _seen(study, engine, needed) for kind, needed in NEEDED_CHANNELS.items()}
+    return visible | {"rera": visible["rera"] & visible["arousal"]}  # it ends in an arousal
 
 
 def _seen(study: PreparedStudy, engine: Engine, names: tuple[str, ...]) -> NDArray[np.bool_]:

@@ -47,7 +47,21 @@ def tells_the_same(text: str, facts: EpochFacts) -> bool:
         return False
     if not facts.events and read.no_events != facts.events_scored:
         return False
+    if not facts.events_scored and set(read.none_found) != set(facts.not_found):
+        return False
     return all(_same_event(a, b) for a, b in zip(_ordered(read.events), _ordered(facts.events), strict=True))
+
+
+def tells_anything(text: str, domain: str) -> bool:
+    """Whether a channel domain's text tells a value, a trend or a finding, not only what is missing or unreliable."""
+    read = read_back(text, domain)
+    return bool(read.values or read.trends or read.words)
+
+
+def leaves_out_pulse(text: str, facts: EpochFacts) -> bool:
+    """Whether a cardiac text says nothing of a heart rate that comes from the oximeter's pulse, which no model sees."""
+    told = read_back(text, "cardiac").values
+    return "ECG" in facts.sites and not any(name.startswith("heart_rate") for name in told)
 
 
 def _checked_sentence(raw: str, facts: EpochFacts, domain: str) -> str:

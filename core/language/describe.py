@@ -5,23 +5,28 @@ forms are figures, special tokens that the runtime fills in, and clinical words 
 follows the facts alone: the seed chooses among wordings that say the same.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
 from itertools import groupby
 from random import Random
 
+import numpy as np
+from numpy.typing import NDArray
+
 from core.errors import UsageError
 from core.language.describe_night import describe_night
-from core.language.facts import DOMAINS, FORMS, LEVELS, SLOTS, TIME_TOKENS, EpochFacts, epoch_facts
-from core.language.grammar import Told, choose_wording, read_sentence, render, sentence, sentences, value_texts
+from core.language.facts import DOMAINS, FORMS, LEVELS, SLOTS, TIME_TOKENS, EpochFacts, epoch_facts, of_the_ecg
+from core.language.grammar import Told, choose_wording, joined, read_sentence, render, sentence, sentences, value_texts
 from core.language.measurements import MEASUREMENTS
 from core.language.missing import CHANNELS_OF_DOMAIN, missing_sentence, read_missing
 from core.language.phrases import (
     EVENTS_UNSCORED,
     GROUPS,
     NO_EVENTS,
+    NONE_BY_RULE,
     OTHERS_UNSCORED,
+    RULE_NOUNS,
     STAGE_NAMES,
     STAGE_UNKNOWN,
     STAGE_WORDINGS,
@@ -46,6 +51,7 @@ __all__ = [
     "epoch_facts",
     "fill_slots",
     "sayable",
+    "sayable_columns",
 ]
 
 _SAID_IN = {"spindle": ("N1", "N2", "N3"), "slow_wave": ("N2", "N3")}
@@ -84,12 +90,38 @@ def sayable(facts: EpochFacts) -> EpochFacts:
     Without the values and trends of channels that cannot be used, without unknown positions, and without spindles and
     slow waves outside the stages that they belong to (in an unscored epoch nothing is claimed of either).
     """
-    lost = _lost_names(frozenset(facts.unusable)) | _foreign_names(facts.stage)
+    unusable = frozenset(facts.unusable)
+    lost = _lost_names(unusable - {"ECG"} if "ECG" in facts.sites else unusable) | _foreign_names(facts.stage)
     values = {name: value for name, value in facts.values.items() if name in MEASUREMENTS and name not in lost}
     if not 0 <= round(values.get("position", -1.0)) < len(POSITIONS):
         values.pop("position", None)
-    trends = tuple(trend for trend in facts.trends if _TREND_CHANNEL[trend.quantity] not in facts.unusable)
+    trends = tuple(trend for trend in facts.trends if not _is_lost(trend, facts))
     return replace(facts, values=values, trends=trends)
+
+
+def sayable_columns(values: Mapping[str, NDArray[np.float32]], stages: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+    """A night's measurements as captions tell them: NaN in the epochs whose caption does not say the value.
+
+    Parameters
+    ----------
+    values
+        Measurement name to values, shape (epochs,), NaN where there is none.
+    stages
+        One an epoch; `?` where not known.
+    """
+    foreign = [_foreign_names(stage if stage in STAGE_NAMES else None) for stage in stages]
+    columns = {}
+    for name, column in values.items():
+        silent = np.array([name in names for names in foreign], dtype=bool)
+        if name == "position":
+            silent |= ~((column >= 0) & (column < len(POSITIONS)))
+        columns[name] = np.where(silent, np.float32(np.nan), column)
+    return columns
+
+
+def _is_lost(trend: Trend, facts: EpochFacts) -> bool:
+    channel = _TREND_CHANNEL[trend.quantity]
+    return channel in facts.unusable and channel not in facts.sites
 
 
 def describe(facts: EpochFacts, domain: str, seed: int, form: str = "numbers", levels: Collection[str] = LEVELS) -> str:
@@ -118,7 +150,7 @@ def describe(facts: EpochFacts, domain: str, seed: int, form: str = "numbers", l
     if form not in FORMS:
         raise UsageError(f"There is no caption form '{form}'.", f"Choose one of {', '.join(FORMS)}.")
     rng = Random(f"{seed}/{domain}/{form}")
-    known = sayable(facts)
+    known = sayable(of_the_ecg(facts) if form == "slots" else facts)
     if form == "words":
         return describe_in_words(known, domain, rng, levels)
     slots = form == "slots"
@@ -138,7 +170,11 @@ def _stage_and_events(facts: EpochFacts, rng: Random, slots: bool, levels: Colle
     if "event" in levels:
         told += [event_sentence(event, rng, slots) for event in facts.events]
         if not facts.events_scored:
-            bank = OTHERS_UNSCORED if facts.events else EVENTS_UNSCORED
+            absent = () if slots else facts.not_found
+            if absent:
+                nouns = [noun for kind in absent for noun in RULE_NOUNS[kind]]
+                told.append(sentence(rng.choice(NONE_BY_RULE).format(joined(nouns, "or"))))
+            bank = OTHERS_UNSCORED if facts.events or absent else EVENTS_UNSCORED
             told.append(sentence(bank[0] if slots else rng.choice(bank)))
         elif not facts.events:
             told.append(sentence(NO_EVENTS[0] if slots else rng.choice(NO_EVENTS)))
@@ -225,7 +261,7 @@ def _fill_other(raw: str, facts: EpochFacts) -> str:
     if event is not None:
         return event_sentence(event, None, slots=False)
     trends = read_trends(raw)
-    if trends and _TREND_CHANNEL[trends[0].quantity] in facts.unusable:
+    if trends and _is_lost(trends[0], facts):
         return ""
     if trends:
         return trend_sentence(trends, None, slots=False)

@@ -1,7 +1,7 @@
 """The facts of one epoch that a caption may state, and the special tokens that stand for them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.language.measurements import MEASUREMENTS
-from core.language.settled import measured_beside
+from core.language.settled import RESPIRATORY, measured_beside
+from core.language.sites import PULSE
 from core.language.trends import Trend
 from core.psg.channels import CHANNELS
 from core.psg.quality import State
@@ -56,7 +57,29 @@ class EpochFacts:
     events_scored: bool = True
     """Whether somebody looked for events: only then may a caption say that there is none."""
     sites: Mapping[str, str] = field(default_factory=dict)
-    """Channels that another signal stands in for, with its name: `EEG_C3` to `Fpz-Cz`."""
+    """Channels that another signal stands in for, with its name: `EEG_C3` to `Fpz-Cz`; `ECG` to the oximeter's pulse
+    where the heart rate comes from there."""
+    looked_for: tuple[str, ...] = ()
+    """What rules looked for in this epoch: `breathing` (apneas and hypopneas), `desaturation`."""
+
+    @property
+    def not_found(self) -> tuple[str, ...]:
+        """What rules looked for in this epoch and did not find."""
+        kinds = {event.type for event in self.events}
+        found = {"breathing": kinds.intersection(RESPIRATORY), "desaturation": kinds.intersection(("desaturation",))}
+        return tuple(kind for kind in self.looked_for if not found[kind])
+
+
+def of_the_ecg(facts: EpochFacts) -> EpochFacts:
+    """The facts without a heart rate that comes from the oximeter's pulse, which no model sees."""
+    if "ECG" not in facts.sites:
+        return facts
+    return replace(
+        facts,
+        values={name: value for name, value in facts.values.items() if not name.startswith("heart_rate")},
+        trends=tuple(trend for trend in facts.trends if trend.quantity != "heart_rate"),
+        sites={channel: site for channel, site in facts.sites.items() if channel != "ECG"},
+    )
 
 
 def time_token(seconds: float) -> str:
@@ -129,7 +152,16 @@ def epoch_facts(
         if not State(int(code)).usable
     }
     trends = measurements.trends[epoch] if epoch < len(measurements.trends) else ()
-    return EpochFacts(stage, values, tuple(trends), tuple(events), unusable, bool(scored), sites)
+    if "heart_rate_mean" in values and "beat_rate" in measurements.values and "beat_rate" not in values:
+        sites = {**sites, "ECG": PULSE}
+    looked_for = _looked_for(values, stage)
+    return EpochFacts(stage, values, tuple(trends), tuple(events), unusable, bool(scored), sites, looked_for)
+
+
+def _looked_for(values: Mapping[str, float], stage: str | None) -> tuple[str, ...]:
+    """What a rule can see in an epoch: breathing outside wake where airflow shows it, saturation where it is read."""
+    breathing = ("breathing",) if "airflow_amplitude" in values and stage != "W" else ()
+    return (*breathing, "desaturation") if "spo2_mean" in values else breathing
 
 
 def _touching(events: tuple[Event, ...], epoch: int) -> list[Event]:

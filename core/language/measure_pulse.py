@@ -15,8 +15,6 @@ from core.language.measure_cardiac import (
 from core.language.trends import trends
 from core.psg.preprocess import EPOCH_SECONDS, Trace
 
-_EXTREMES = {"heart_rate_min": np.min, "heart_rate_mean": np.mean, "heart_rate_max": np.max}
-
 
 def pulse_course(trace: Trace, n_epochs: int) -> NDArray[np.float64]:
     """Follow a pulse rate second by second.
@@ -74,9 +72,10 @@ def with_pulse(cardiac: CardiacMeasurements, traces: Mapping[str, Trace], n_epoc
     covered = np.isfinite(course).mean(axis=1) >= LEAST_COVERED / EPOCH_SECONDS
     taken = np.flatnonzero(covered & np.isnan(cardiac.values["heart_rate_mean"]))
     values = {name: column.copy() for name, column in cardiac.values.items()}
-    for name, figure in _EXTREMES.items():
-        for row in taken:
-            values[name][row] = figure(course[row][np.isfinite(course[row])])
+    if taken.size:
+        values["heart_rate_min"][taken] = np.nanmin(course[taken], axis=1)
+        values["heart_rate_mean"][taken] = np.nanmean(course[taken], axis=1)
+        values["heart_rate_max"][taken] = np.nanmax(course[taken], axis=1)
     told = list(cardiac.trends)
     for row, found in zip(taken, trends("heart_rate", course[taken], TREND_CHANGE, TREND_NOISE), strict=True):
         told[row] = found

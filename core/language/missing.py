@@ -41,7 +41,7 @@ _WORDED_SITES = {
     "AF": "substitute airflow sensor",
 }
 _SITES_SHOW = {"EEG_C3": "the brain rhythms", "EEG_C4": "the brain rhythms", "EOG_L": "eye movements"}
-_SITES_SHOW["EOG_R"] = "eye movements"
+_SITES_SHOW |= {"EOG_R": "eye movements", "ECG": "heart-rate variability"}
 _PLURAL = ("left eye movements", "right eye movements", "the left central rhythms", "the right central rhythms")
 _PAIRS = (
     ("left eye movements", "right eye movements", "eye movements"),
@@ -92,7 +92,7 @@ def missing_sentence(facts: EpochFacts, domain: str, rng: Random | None = None, 
 def _sensor(channel: str, sites: Mapping[str, str], digits: bool) -> str:
     """What carries a channel, named after the signal that stands in for it where one does."""
     name = SENSORS[channel][0]
-    if channel in sites:
+    if channel in sites and channel in _WORDED_SITES:
         return show_sites(name.removesuffix(" sensor"), {channel: sites[channel]}) if digits else _WORDED_SITES[channel]
     return name if digits else _WORDED.get(name, name)
 

@@ -87,7 +87,7 @@ def _belt(part: str, body: str) -> Group:
     return Group(part, "respiration", items, lists, wholes)
 
 
-def _range(key: str, words: tuple[str, ...], ranges: tuple[str, str]) -> Group:
+def _range(key: str, words: tuple[str, ...], ranges: tuple[str, str], channel: str = "") -> Group:
     low, mean, high = f"{key}_min", f"{key}_mean", f"{key}_max"
     items = (Item(mean, "mean"), Item(low, "minimum"), Item(high, "maximum"))
     lists = (*(f"{word} {{items}}" for word in words), f"{words[0]}: {{items}}")
@@ -97,7 +97,7 @@ def _range(key: str, words: tuple[str, ...], ranges: tuple[str, str]) -> Group:
         f"{ranges[0]} averages {{{mean}}} and lies between {{{low}}} and {{{high}}}",
         f"{ranges[1]} ranges from {{{low}}} to {{{high}}} with a mean of {{{mean}}}",
     )
-    return Group(key, "cardiac", items, lists, wholes, terse_wholes=2)
+    return Group(key, "cardiac", items, lists, wholes, terse_wholes=2, channel=channel)
 
 
 GROUPS: tuple[Group, ...] = (
@@ -140,7 +140,7 @@ GROUPS: tuple[Group, ...] = (
         ("ECG {items}", "ECG: {items}", "on the ECG, {items}"),
         ("the ECG beats at {beat_rate} with an RMSSD of {rmssd}", "the beat rate is {beat_rate} and the RMSSD {rmssd}"),
     ),
-    _range("heart_rate", ("heart rate",), ("the heart rate", "heart rate")),
+    _range("heart_rate", ("heart rate",), ("the heart rate", "heart rate"), "ECG"),
     _range("spo2", ("SpO2", "oxygen saturation"), ("oxygen saturation", "the SpO2")),
     _belt("abdominal", "abdomen"),
     _belt("thoracic", "thorax"),
@@ -250,6 +250,9 @@ NO_EVENTS = (
 )
 EVENTS_UNSCORED = ("events are not scored", "events have not been scored")
 OTHERS_UNSCORED = ("other events are not scored", "other events have not been scored")
+NONE_BY_RULE = ("no {} was found by rule", "the rules found no {}")
+RULE_NOUNS = {"breathing": ("apnea", "hypopnea"), "desaturation": ("oxygen desaturation",)}
+"""What a rule looks for on breathing and on saturation, as its sentence lists it."""
 UNRELIABLE = ("no reliable measurement in this epoch", "nothing could be measured reliably in this epoch")
 NOTHING_NOTABLE = ("nothing notable", "no notable finding in these channels")
 """Said in words where the values are known and none has a clinical name."""

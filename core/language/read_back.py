@@ -9,8 +9,10 @@ from core.language.missing import read_missing
 from core.language.phrases import (
     EVENTS_UNSCORED,
     NO_EVENTS,
+    NONE_BY_RULE,
     NOTHING_NOTABLE,
     OTHERS_UNSCORED,
+    RULE_NOUNS,
     STAGE_NAMES,
     STAGE_UNKNOWN,
     STAGE_WORDINGS,
@@ -47,6 +49,8 @@ class CaptionFacts:
     """The caption says that the epoch has no event."""
     events_unscored: bool = False
     """The caption says that (other) events are not scored."""
+    none_found: tuple[str, ...] = ()
+    """What rules looked for and did not find: `breathing`, `desaturation`."""
     stage_unscored: bool = False
     """The caption says that the stage is not scored."""
     unreliable: bool = False
@@ -64,6 +68,17 @@ def _one_of(bank: tuple[str, ...], text: str) -> bool:
 def is_unreliable(text: str) -> bool:
     """Whether a sentence says that nothing could be measured reliably."""
     return _one_of(UNRELIABLE, text)
+
+
+_RULED_OUT = re.compile("|".join(wording.format("(.+)") for wording in NONE_BY_RULE), re.IGNORECASE)
+
+
+def _ruled_out(text: str) -> tuple[str, ...]:
+    """What a sentence says that rules looked for in vain; empty where it says nothing of the kind."""
+    found = _RULED_OUT.fullmatch(text)
+    named = set(re.split(r", | or ", next(part for part in found.groups() if part).lower())) if found else set()
+    kinds = tuple(kind for kind, nouns in RULE_NOUNS.items() if named.issuperset(nouns))
+    return kinds if named == {noun for kind in kinds for noun in RULE_NOUNS[kind]} else ()
 
 
 _STAGES = {name.lower(): stage for stage, name in STAGE_NAMES.items()}
@@ -112,6 +127,7 @@ class _Reading:
         self.sites: dict[str, str] = {}
         self.words: set[str] = set()
         self.unparsed: list[str] = []
+        self.none_found: tuple[str, ...] = ()
         self.said = dict.fromkeys(
             ("no_events", "events_unscored", "stage_unscored", "unreliable", "nothing_notable"), False
         )
@@ -141,6 +157,10 @@ class _Reading:
     def _take_stage_event(self, text: str) -> bool:
         stage = read_stage(text)
         event = read_event(text)
+        ruled_out = _ruled_out(text)
+        if ruled_out:
+            self.none_found = ruled_out
+            return True
         for key, bank in (
             ("stage_unscored", STAGE_UNKNOWN),
             ("no_events", NO_EVENTS),
@@ -208,6 +228,7 @@ def read_back(caption: str, domain: str) -> CaptionFacts:
         trends=tuple(reading.trends),
         missing=reading.missing,
         sites=reading.sites,
+        none_found=reading.none_found,
         words=frozenset(reading.words),
         unparsed=tuple(reading.unparsed),
         **reading.said,

@@ -13,6 +13,9 @@ NAMES = {
 }
 """What a caption calls the channels that another signal can stand in for."""
 
+PULSE = "the oximeter's pulse"
+"""What stands in for the ECG as the source of the heart rate."""
+
 _SIDES = {"EOG_L": "left", "EOG_R": "right"}
 _STOPS = r"(?:the|at|over|in|and|so|therefore) |, |; "
 _SHOWN = re.compile(
@@ -63,6 +66,9 @@ def show_sites(text: str, sites: Mapping[str, str]) -> str:
         Shown name by channel.
     """
     for channel, site in sites.items():
+        if channel == "ECG":
+            text = _replaced(r"\bheart rate\b(?! \()", f"heart rate (from {site})", text)
+            continue
         name = NAMES[channel]
         if channel in _SIDES:
             side = _SIDES[channel]
@@ -98,4 +104,7 @@ def hide_sites(text: str) -> tuple[str, dict[str, str]]:
         return f"{NAMES[channel].removeprefix('the ')}{kind}"
 
     hidden = _SHOWN.sub(canonical, text)
+    hidden, by_pulse = re.subn(rf" \(from {PULSE}\)", "", hidden, flags=re.IGNORECASE)
+    if by_pulse:
+        sites["ECG"] = PULSE
     return re.sub(r"\beye movements in (left|right) EOG\b", r"\1 eye movements", hidden, flags=re.IGNORECASE), sites
