@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from core.language.read_back import read_back
 from tests.core.psg.edf_files import Signal, edf_bytes
 from tests.sleepcli.conftest import Command
 from tests.sleepcli.test_commands import assert_one_sentence
@@ -28,6 +29,14 @@ def saturation(scale: float = 1.0) -> NDArray[np.float64]:
     return percent * scale
 
 
+def pulse() -> NDArray[np.float64]:
+    """Whole beats a minute, 58 to 62; no finger for two minutes, and a code of nine bits in the last."""
+    rate = 60 + np.round(2 * np.sin(np.arange(MINUTES * 60) / 50))
+    rate[300:420] = 0
+    rate[-60:] = 511
+    return rate
+
+
 def home_test(folder: Path, apneas: bool = True, spo2: NDArray[np.float64] | None = None) -> Path:
     t = np.arange(MINUTES * 60 * RATE) / RATE
     size = np.ones(t.size)
@@ -42,7 +51,9 @@ def home_test(folder: Path, apneas: bool = True, spo2: NDArray[np.float64] | Non
         top = max(130.0, float(spo2.max()) * 1.1) if spo2.max() > 2 else 2.0
         limits = {"unit": "", "physical_min": str(-round(top)), "physical_max": str(round(top))}
         signals.append(Signal("SpO2", steps(spo2, round(top)), limits))
-    signals.append(Signal("Pulse", steps(np.full(MINUTES * 60, 60.0), 250), {**plain, "unit": "bpm"}))
+    limits = {"unit": "bpm", "physical_min": "-600", "physical_max": "600"}
+    signals.append(Signal("Pulse", steps(pulse(), 600), limits))
+    signals.append(Signal("Pleth", steps(1.5 * np.sin(7 * t), 2), plain))
     path = folder / "home.edf"
     path.write_bytes(edf_bytes(signals))
     return path
@@ -111,3 +122,63 @@ def test_a_saturation_outside_its_range_is_no_signal(program: Command, tmp_path:
     nothing, _ = captioned(program, home_test(tmp_path, spo2=np.full(MINUTES * 60, bad)))
     assert nothing["statistics"]["spo2_mean"] is None
     assert nothing["statistics"]["odi3"] is None
+
+
+def test_the_heart_rate_comes_from_the_pulse_and_says_so(program: Command, tmp_path: Path) -> None:
+    _, rows = captioned(program, home_test(tmp_path, spo2=saturation()))
+    for row in rows:
+        read = read_back(row["captions"]["cardiac"], "cardiac")
+        assert read.unparsed == ()
+        assert read.missing == {"ECG": "missing"}
+        assert "on the ecg" not in row["captions"]["cardiac"].lower()
+        assert not {"beat_rate", "rmssd"} & row["measurements"].keys()
+        if row["epoch"] in (10, 11, 12, 13, 58, 59):
+            assert "heart_rate_mean" not in row["measurements"]
+            assert "heart rate is not reported" in row["captions"]["cardiac"]
+        else:
+            assert 58 <= row["measurements"]["heart_rate_min"] <= row["measurements"]["heart_rate_max"] <= 62
+            assert read.values["heart_rate_mean"] == row["measurements"]["heart_rate_mean"]
+            assert read.sites == {"ECG": "the oximeter's pulse"}
+            assert read.trends
+
+
+def test_info_shows_the_pulse_and_leaves_the_plethysmogram(program: Command, tmp_path: Path) -> None:
+    path = home_test(tmp_path, spo2=saturation())
+    result = program("info", path, "--json", "--quality")
+    (row,) = [json.loads(line) for line in result.stdout.splitlines()]
+    channel = next(channel for channel in row["channels"] if channel["target"] == "PULSE")
+    assert (channel["source"], channel["unit"], channel["rate"], channel["state"]) == ("Pulse", "bpm", 1.0, "ok")
+    assert row["unused"] == ["Pleth"]
+    montage = tmp_path / "lab.toml"
+    montage.write_text('[channels]\nPULSE = ""\n')
+    _, rows = captioned(program, path, "--montage", montage)
+    assert not any("heart_rate_mean" in row["measurements"] for row in rows)
+
+
+def test_a_prepared_home_test_says_the_same(program: Command, tmp_path: Path) -> None:
+    path = home_test(tmp_path, spo2=saturation())
+    _, rows = captioned(program, path)
+    assert program("prepare", path, "--out", tmp_path / "stores").returncode == 0
+    store = tmp_path / "stores" / "home.psg"
+    assert program("caption", store, "--measured", "--out", tmp_path / "again").returncode == 0
+    assert [json.loads(line) for line in (tmp_path / "again" / "home.captions.jsonl").read_text().splitlines()] == rows
+    channels = json.loads(program("info", store, "--json").stdout)["channels"]
+    assert "PULSE" in [channel["target"] for channel in channels]
+
+
+@pytest.mark.parametrize("how", ["--measured", "--model"])
+def test_what_the_rules_looked_for_and_did_not_find_is_said(
+    program: Command, tmp_path: Path, model: Path, how: str
+) -> None:
+    path = home_test(tmp_path, spo2=saturation())
+    out = tmp_path / "told"
+    assert program("caption", path, how, *([model] if how == "--model" else []), "--out", out).returncode == 0
+    rows = [json.loads(line) for line in (out / "home.captions.jsonl").read_text().splitlines()]
+    assert json.loads((out / "home.summary.json").read_text())["events_from"] == "measurements"
+    for row in rows:
+        read = read_back(row["captions"]["stage_event"], "stage_event")
+        kinds = {"desaturation" if event["type"] == "desaturation" else "breathing" for event in row["events"]}
+        assert set(read.none_found) == {"breathing", "desaturation"} - kinds
+        assert read.events_unscored
+        assert not read.no_events
+        assert read.unparsed == ()

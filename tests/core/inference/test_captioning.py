@@ -1,14 +1,23 @@
 import json
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.inference.captioning import CaptionOptions, caption_study
+from core.inference.captioning import CaptionOptions, caption_rows, caption_study
 from core.inference.engine import Engine
+from core.inference.night import read_night
 from core.language.facts import DOMAINS
+from core.language.measure import EpochMeasurements
 from core.language.read_back import read_back
 from core.psg.scoring import STAGES, Event, Scoring
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """A draft of which nothing may stand."""
+
+    text: str
 
 
 def test_rows_are_those_of_the_contract(engine: Engine, make_study) -> None:
@@ -132,3 +141,27 @@ def test_probabilities_are_rounded_to_four_digits(engine: Engine, make_study) ->
     for row in caption_study(make_study(), engine):
         figures = np.array(list(row.stage_probabilities.values()))
         assert np.array_equal(figures, np.round(figures, 4))
+
+
+def test_what_was_measured_is_told_where_nothing_of_a_draft_may_stand(engine: Engine, make_study) -> None:
+    study = make_study()
+    night = read_night(study, engine)
+    useless = {domain: Unusable("The moon is 44.5 high.") for domain in DOMAINS}
+    silent = replace(night, drafts=dict.fromkeys(range(study.n_epochs), useless))
+    measured = caption_rows(study, replace(night, drafts={}))
+    for row, wanted in zip(caption_rows(study, silent), measured, strict=True):
+        assert row.captions == wanted.captions
+        assert read_back(row.captions["brain"], "brain").values
+
+
+def test_a_pulse_is_told_though_the_model_does_not_see_it(engine: Engine, make_study) -> None:
+    study = make_study()
+    tables, notes = EpochMeasurements.from_tables(study.tables, study.notes).to_tables()
+    values = tables["measured_values"].copy()
+    for name in ("beat_rate", "rmssd", "heart_rate_min", "heart_rate_mean", "heart_rate_max"):
+        values[notes["measured_names"].index(name)] = 64.0 if name.startswith("heart") else np.nan
+    study = replace(study, tables={**tables, "measured_values": values})
+    for row in caption_study(study, engine):
+        read = read_back(row.captions["cardiac"], "cardiac")
+        assert read.values["heart_rate_mean"] == 64
+        assert read.sites == {"ECG": "the oximeter's pulse"}

@@ -4,6 +4,7 @@ import numpy as np
 
 from core.inference.engine import Engine
 from core.inference.search import index_study, search
+from core.language.measure import EpochMeasurements
 from core.psg.scoring import Event, Scoring
 
 
@@ -45,3 +46,17 @@ def test_a_study_is_indexed_without_its_signals(engine: Engine, make_study) -> N
     indexed = index_study(make_study(15), engine)
     assert not hasattr(indexed, "signals")
     assert len(indexed.captions) == len(indexed.stages) == len(indexed.embeddings) == 15
+
+
+def test_spindles_and_slow_waves_count_where_captions_tell_them(engine: Engine, make_study) -> None:
+    study = make_study()
+    tables, notes = EpochMeasurements.from_tables(study.tables, study.notes).to_tables()
+    values = tables["measured_values"].copy()
+    for name in ("spindle_count", "slow_wave_count"):
+        values[notes["measured_names"].index(name)] = 5.0
+    stages = ("W", "N1", "N2", "N3", "R", "?") * 2
+    study = replace(study, tables={**tables, "measured_values": values}, scoring=Scoring(stages, ()))
+    index = [index_study(study, engine)]
+    for text, wanted in (("more than 3 spindles", {"N1", "N2", "N3"}), ("at least 2 slow waves", {"N2", "N3"})):
+        hits = search(text, index, engine, limit=20).hits
+        assert {stages[hit.epoch] for hit in hits} == wanted

@@ -1,6 +1,6 @@
 import pytest
 
-from core.inference.wording import checked_text, tells_the_same
+from core.inference.wording import checked_text, tells_anything, tells_the_same
 from core.language.describe import describe
 from core.language.facts import EpochFacts
 from core.language.trends import Trend
@@ -66,3 +66,23 @@ def test_agreement_with_what_is_settled(text: str, same: bool) -> None:
 def test_a_description_tells_the_same_as_its_facts(seed: int) -> None:
     assert tells_the_same(describe(FACTS, "stage_event", seed), FACTS)
     assert checked_text(describe(FACTS, "cardiac", seed), FACTS, "cardiac").count("61") >= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "tells"),
+    [
+        ("No reliable measurement in this epoch.", False),
+        ("", False),
+        ("The oximeter is missing, so oxygen saturation is not reported.", False),
+        ("Heart rate mean 61 bpm.", True),
+        ("Heart rate rises from 0.0 s to 30.0 s.", True),
+    ],
+)
+def test_what_a_text_tells_is_told_from_what_it_excuses(text: str, tells: bool) -> None:
+    assert tells_anything(text, "cardiac") is tells
+
+
+def test_a_text_that_keeps_silent_on_a_search_in_vain_is_not_the_same() -> None:
+    facts = EpochFacts("N2", {}, events_scored=False, looked_for=("breathing",))
+    assert tells_the_same(describe(facts, "stage_event", 0), facts)
+    assert not tells_the_same("Stable Light Sleep (N2). Events are not scored.", facts)

@@ -1,5 +1,6 @@
 """Captions say what the facts say, in every domain and form, and can be read back."""
 
+import itertools
 import os
 import random
 import re
@@ -299,3 +300,19 @@ def test_unknown_domain_or_form_is_a_usage_error() -> None:
         describe(EpochFacts(None, {}), "heart", 0)
     with pytest.raises(UsageError, match="form"):
         describe(EpochFacts(None, {}), "brain", 0, "poem")
+
+
+@pytest.mark.parametrize("looked", [("breathing",), ("desaturation",), ("breathing", "desaturation")])
+def test_what_rules_looked_for_in_vain_is_said_and_read_back(looked: tuple[str, ...]) -> None:
+    found = {"breathing": Event("hypopnea", 2.0, 12.0), "desaturation": Event("desaturation", 5.0, 20.0)}
+    for seed, there in itertools.product(range(10), [(), *[(kind,) for kind in looked], looked]):
+        events = tuple(found[kind] for kind in there)
+        facts = EpochFacts(None, {}, events=events, events_scored=False, looked_for=looked)
+        text = describe(facts, "stage_event", seed)
+        read = read_back(fill_slots(text.lower() if seed % 2 else text, facts), "stage_event")
+        assert read.none_found == tuple(kind for kind in looked if kind not in there), text
+        assert read.unparsed == (), text
+        assert read.events_unscored
+        assert not read.no_events
+        assert [event.type for event in read.events] == [event.type for event in events]
+        assert "found" not in describe(facts, "stage_event", seed, "slots")

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from core.language.facts import SLOTS, TIME_TOKENS, epoch_facts, time_token
+from core.language.facts import SLOTS, TIME_TOKENS, epoch_facts, of_the_ecg, time_token
 from core.language.measure import EpochMeasurements
 from core.language.measurements import MEASUREMENTS
 from core.language.trends import Trend
@@ -98,3 +98,26 @@ def test_special_tokens() -> None:
     assert len(TIME_TOKENS) == 61
     assert math.isclose(float(TIME_TOKENS[-1][3:-1]), 30.0)
     assert {slot[1:-1] for slot in SLOTS} == set(MEASUREMENTS)
+
+
+def with_rates(beats: float) -> EpochMeasurements:
+    values = measurements().values | {name: np.full(3, 60, np.float32) for name in ("heart_rate_mean", "spo2_mean")}
+    values["beat_rate"] = np.full(3, beats, np.float32)
+    values["airflow_amplitude"] = np.array([1, 1, np.nan], np.float32)
+    return EpochMeasurements(values, ((Trend("heart_rate", "stable", 0.0, 30.0),), (), ()), ())
+
+
+def test_a_heart_rate_without_a_beat_rate_is_the_oximeters() -> None:
+    by_pulse = epoch_facts(0, with_rates(math.nan), clean_states(), None)
+    assert by_pulse.sites == {"ECG": "the oximeter's pulse"}
+    assert "heart_rate_mean" not in of_the_ecg(by_pulse).values
+    assert of_the_ecg(by_pulse).trends == ()
+    by_ecg = epoch_facts(0, with_rates(60), clean_states(), None)
+    assert by_ecg.sites == {}
+    assert of_the_ecg(by_ecg) == by_ecg
+
+
+def test_rules_look_for_breathing_outside_wake_and_where_airflow_is_seen() -> None:
+    scoring = Scoring(("W", "N2", "N2"), ())
+    looked = [epoch_facts(epoch, with_rates(60), clean_states(), scoring).looked_for for epoch in range(3)]
+    assert looked == [("desaturation",), ("breathing", "desaturation"), ("desaturation",)]

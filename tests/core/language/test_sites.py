@@ -9,7 +9,8 @@ import pytest
 from core.language.describe import describe, fill_slots
 from core.language.facts import DOMAINS, EpochFacts
 from core.language.read_back import read_back
-from core.language.sites import hide_sites, show_sites, shown_names
+from core.language.sites import PULSE, hide_sites, show_sites, shown_names
+from core.language.trends import Trend
 
 FactsOf = Callable[[int], EpochFacts]
 SITES = {"EEG_C3": "Fpz-Cz", "EOG_L": "EOG horizontal", "AF": "RIP Sum"}
@@ -91,3 +92,39 @@ def test_sentences_without_a_site_are_left_alone() -> None:
     shown = show_sites("the C3 EEG and left EOG are flat", SITES)
     assert shown == "the Fpz-Cz EEG (in place of C3) and EOG horizontal (in place of the left EOG) are flat"
     assert hide_sites(shown) == ("the C3 EEG and left EOG are flat", {"EEG_C3": "Fpz-Cz", "EOG_L": "EOG horizontal"})
+
+
+PULSE_FACTS = EpochFacts(
+    None,
+    {"heart_rate_min": 58.0, "heart_rate_mean": 61.0, "heart_rate_max": 70.0, "spo2_mean": 95.0},
+    trends=(Trend("heart_rate", "increasing", 0.0, 30.0),),
+    unusable={"ECG": "missing"},
+    sites={"ECG": PULSE},
+)
+
+
+@pytest.mark.parametrize(
+    "draft", [None, "heart rate mean <heart_rate_mean>. heart rate rises from <t_0.0> to <t_30.0>"]
+)
+def test_a_pulse_that_stands_in_for_the_ecg_is_named_and_read_back(draft: str | None) -> None:
+    for seed in range(60):
+        text = describe(PULSE_FACTS, "cardiac", seed) if draft is None else fill_slots(draft, PULSE_FACTS)
+        assert "eart rate (from the oximeter's pulse)" in text
+        assert "heart rate is not reported" not in text
+        assert "eart-rate variability is not reported" in text
+        assert not re.search("on the ECG|ECG:|ECG beats", text, re.IGNORECASE)
+        read = read_back(text.lower() if seed % 2 else text, "cardiac")
+        assert read.unparsed == (), text
+        assert read.values["heart_rate_mean"] == 61.0
+        assert len(read.trends) == 1
+        assert read.missing == {"ECG": "missing"}
+        assert read.sites == {"ECG": PULSE}
+
+
+def test_a_model_that_sees_no_pulse_is_taught_no_heart_rate() -> None:
+    for seed in range(20):
+        slots = describe(PULSE_FACTS, "cardiac", seed, "slots")
+        assert "heart_rate" not in slots
+        assert "rises" not in slots
+        assert "heart rate is not reported" in slots
+    assert not re.search(r"\d", describe(PULSE_FACTS, "cardiac", 0, "words"))
