@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 
 from core.inference.captioning import CaptionOptions, caption_rows, caption_study
 from core.inference.engine import Engine
@@ -33,6 +34,9 @@ def study() -> PreparedStudy:
     for name, course in (("AF", size * breath), ("THX", breath), ("ABD", breath)):
         noisy = course + 0.01 * rng.standard_normal(len(time))
         array[:, MODEL_CHANNELS.index(name)] = 1.4 * noisy.reshape(N, -1)
+    for name in ("EEG_C3", "EEG_C4"):  # slow, as a brain's is; white noise is a detached electrode's
+        slow = lfilter([0.3], [1.0, -0.95], rng.standard_normal(N * 1920))
+        array[:, MODEL_CHANNELS.index(name)] = slow.reshape(N, -1)
     array[:, MODEL_CHANNELS.index("POS")] = 2.0
     prepared = prepared_from_array(array, "pauses")
     tables, notes = measure(traces_of(prepared), prepared.states, N).to_tables()
