@@ -31,6 +31,7 @@ STUDY_SUFFIXES = (".edf", ".bdf", ".rec", ".vhdr", ".set", ".fif", ".fif.gz", ".
 STUDY_FOLDERS = (".psg", ".mff", ".mefd")
 """Folders that are one study: prepared ones, and EGI's and MEF's recordings."""
 JOURNAL = ".run.jsonl"
+NOTHING_DONE = 3
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class StudyRow:
     hint: str = ""
     key: str = ""
     result: Outcome = field(default_factory=Outcome)
+    code: int = NOTHING_DONE
+    """Exit code of the failure when nothing else could be done: 2 for wrong usage, else 3."""
     trace: str = ""
     """Call stack of an unexpected failure, without values of variables or the exception's text."""
 
@@ -284,7 +287,7 @@ def attempt(task: Task, item: StudyInput, key: str = "") -> StudyRow:
         result = task(item)
     except SleepcliError as error:
         seconds = time.monotonic() - start
-        return StudyRow(item.study, path, "failed", seconds, error.message, error.hint, key)
+        return StudyRow(item.study, path, "failed", seconds, error.message, error.hint, key, code=error.exit_code)
     except Exception as error:  # noqa: BLE001 - a bug in one study must not lose the others
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(frame.filename).name}:{frame.lineno}"
@@ -387,8 +390,8 @@ def write_report(out: Path, about: Mapping[str, Any], rows: Sequence[StudyRow]) 
 
 
 def exit_code(rows: Sequence[StudyRow]) -> int:
-    """0 all done; 1 some studies failed; 3 none could be done (DESIGN: exit codes)."""
-    failed = sum(row.outcome == "failed" for row in rows)
-    if not failed:
-        return 0
-    return 3 if failed == len(rows) else 1
+    """0 all done; 1 some studies failed; 2 wrong usage, of all of them; 3 none could be done (DESIGN: exit codes)."""
+    codes = [row.code for row in rows if row.outcome == "failed"]
+    if len(codes) < len(rows):
+        return 1 if codes else 0
+    return max(codes, default=0)
