@@ -83,6 +83,8 @@ _NOISE = 0.04
 # its constancy: no muscle keeps its level within a tenth.
 _MUSCLE_NOISE, _MUSCLE_FLOOR = 0.03, 0.1  # of the lively epochs; µV
 _CONSTANT = {"emg": 1.1, "eeg": 1.3, "eog": 1.3}  # 90th over 10th percentile of the epochs' spread
+_SCALP_FLOOR = 0.5
+"""µV (standard deviation of an epoch): no EEG or EOG of a living head is that small; an amplifier's input noise is."""
 _FEWEST_CONSTANT, _MOSTLY = 10, 0.95  # epochs; share of them that has to be white
 # The line lies inside the chin's band of 10 to 100 Hz: where it is nine tenths, three times all muscle, one of the two
 # electrodes is off (they no longer share the hum) and what a notch leaves is not tone.
@@ -316,6 +318,7 @@ def _detached(trace: "Trace", epochs: _Epochs, kind: str) -> NDArray[np.bool_]:
         floored = epochs.spread < _MUSCLE_FLOOR
         noise = floored & ((epochs.spread < _MUSCLE_NOISE * lively) | constant)
         return np.asarray(moving & (noise | (epochs.mains > _CHIN_OPEN_SHARE)), dtype=np.bool_)
+    constant = constant and high < _SCALP_FLOOR  # white noise of a plausible size may be an array or a test signal
     suspect = moving & (constant | (epochs.spread < _NOISE * lively) | (epochs.mains > _MAINS_SHARE))
     found = np.zeros(moving.shape, dtype=bool)
     found[suspect] = _is_white(trace, np.flatnonzero(suspect), moving.size)

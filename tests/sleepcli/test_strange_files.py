@@ -141,4 +141,4 @@ def test_info_tells_what_arrays_and_prepared_studies_hold(program: Command, tmp_
     assert program("prepare", "night.edf", "--out", tmp_path).returncode == 0
     told = lines(program("info", "night.psg"))[0]
     assert (told["format"], told["epochs"]) == ("prepared from EDF", 4)
-    assert_one_sentence(program("info", "night.psg", "--write-montage", "lab.toml"), 3, "prepared")
+    assert_one_sentence(program("info", "night.psg", "--write-montage", "lab.toml"), 2, "prepared")
