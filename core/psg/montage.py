@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import UsageError
+from core.files import write_text
 from core.psg.channels import CHANNEL_BY_NAME
 from core.psg.derivations import Candidate
 from core.psg.units import voltage_factor
@@ -214,9 +215,7 @@ def write_montage(channel_map: "ChannelMap", path: Path) -> None:
     example = codes if codes is not None else {0: 0, 1: 1, 2: 2, 3: 3, 4: 4}
     entries = ", ".join(f'{raw} = "{names[code]}"' for raw, code in example.items() if code in names)
     lines.append(("" if codes is not None else "# ") + f"codes = {{ {entries} }}")
-    temporary = path.with_name(f".{path.name}.partial")
-    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def _quoted(text: str) -> str:

@@ -187,7 +187,7 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
     workers = _wait_for(lambda: sorted(tmp_path.glob("pid*")), 2)
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    _wait_for(lambda: [path for path in workers if not _alive(int(path.name[3:]))], 2)
+    assert _wait_for(lambda: [path for path in workers if not _alive(int(path.name[3:]))], 2) == workers
 
 
 def _alive(pid: int) -> bool:

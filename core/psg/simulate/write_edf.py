@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from core.errors import UsageError
+from core.files import whole_file, write_text
 from core.psg.simulate.montage import CLEAN, WriteMontage, WriteSignal
 from core.psg.simulate.night import SimulatedNight
 from core.psg.simulate.truth import EPOCH_SECONDS, Span
@@ -132,13 +133,6 @@ def _plain(value: Any) -> Any:
     return round(value, 4) if isinstance(value, float) else value
 
 
-def _place(text: str, path: Path) -> None:
-    """Write a text file under a temporary name and rename it."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text, encoding="utf-8", newline="\n")
-    temporary.replace(path)
-
-
 def write_night(night: SimulatedNight, folder: Path, study: str, montage: WriteMontage | None = None) -> Path:
     """Write a night as ``<study>.edf``, ``<study>.stages.csv`` and ``<study>.truth.json``.
 
@@ -167,16 +161,11 @@ def write_night(night: SimulatedNight, folder: Path, study: str, montage: WriteM
     missing = [row.channel for row in chosen.signals if row.channel not in night.signals]
     if missing:
         raise UsageError(f"The simulated night has no channel {missing[0]}.", f"It has {', '.join(night.signals)}.")
-    folder.mkdir(parents=True, exist_ok=True)
     rows = ["epoch,onset,duration,stage"]
     rows += [f"{k},{k * EPOCH_SECONDS:g},{EPOCH_SECONDS:g},{row.stage}" for k, row in enumerate(night.truth.epochs)]
-    _place("\n".join(rows) + "\n", folder / f"{study}.stages.csv")
-    _place(json.dumps(truth_json(night), separators=(",", ":")) + "\n", folder / f"{study}.truth.json")
+    write_text(folder / f"{study}.stages.csv", "\n".join(rows) + "\n")
+    write_text(folder / f"{study}.truth.json", json.dumps(truth_json(night), separators=(",", ":")) + "\n")
     path = folder / f"{study}.edf"
-    temporary = folder / f".{study}.edf.part"
-    try:
+    with whole_file(path) as temporary:
         _write_signals(night, temporary, chosen)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path

@@ -106,4 +106,5 @@ def test_what_is_not_finite_is_null() -> None:
 def test_no_figure_of_a_night_is_infinite(engine: Engine, make_study) -> None:
     study = make_study(absent=("ECG", "ABD", "THX", "AF"), gap=(0, 1))
     night = read_night(study, engine)
-    json.dumps(night_summary(study, night.staging, night), allow_nan=False)
+    text = json.dumps(night_summary(study, night.staging, night), allow_nan=False)
+    assert json.loads(text)["epochs"] == study.n_epochs
