@@ -3,7 +3,6 @@
 Data goes to standard output (a table on a terminal, JSON Lines in a pipe), talk to standard error.
 """
 
-import itertools
 import json
 import os
 import sys
@@ -25,10 +24,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-STAGE_ROWS = ("W", "R", "N1", "N2", "N3")
-"""Rows of a hypnogram, top to bottom."""
-STAGE_STYLES = {"W": "yellow", "R": "magenta", "N1": "cyan", "N2": "blue", "N3": "bold blue", "?": "dim"}
-BAR_WIDTH = 30
+from sleepcli.drawings.line import Line
 
 
 def stdout() -> Console:
@@ -99,42 +95,11 @@ def paragraph(text: str) -> None:
     stdout().print(Text(text))
 
 
-def hypnogram(stages: Sequence[str], width: int = 72) -> None:
-    """Print a hypnogram: a row a stage, a column a stretch of epochs, readable without colour.
-
-    Parameters
-    ----------
-    stages
-        One label an epoch; the commonest of a stretch is drawn.
-    width
-        Columns of the strip; fewer where the night is short.
-    """
-    columns = min(width, len(stages))
-    if not columns:
-        return
-    edges = [len(stages) * n // columns for n in range(columns + 1)]
-    stretches = [list(stages[a:b]) for a, b in itertools.pairwise(edges)]
-    drawn = [max(dict.fromkeys(part), key=part.count) for part in stretches]
+def draw(lines: Iterable[Line]) -> None:
+    """Print a drawing on standard output; a line too long for the terminal is cut, never wrapped."""
     console = stdout()
-    for stage in STAGE_ROWS:
-        line = "".join("█" if label == stage else ("·" if label == "?" else " ") for label in drawn)
-        console.print(Text(f"{stage:>3} ", style="bold"), Text(line.rstrip(), style=STAGE_STYLES[stage]), sep="")
-    hours = len(stages) * 30 / 3600
-    console.print(Text(f"    0 h{'':<{max(0, columns - 9)}}{hours:.1f} h", style="dim"))
-
-
-def stage_bars(stages: Sequence[str]) -> None:
-    """Print minutes and share of each stage as bars."""
-    scored = [stage for stage in stages if stage != "?"]
-    console = stdout()
-    for stage in (*STAGE_ROWS, "?"):
-        count = list(stages).count(stage)
-        if stage == "?" and not count:
-            continue
-        share = count / len(scored) if scored and stage != "?" else 0.0
-        bar = "█" * round(share * BAR_WIDTH)
-        percent = "" if stage == "?" else f"{100 * share:5.1f} %"
-        console.print(Text(f"{stage:>3} {count / 2:7.1f} min {percent} {bar}", style=STAGE_STYLES[stage]))
+    for line in lines:
+        console.print(Text.assemble(*line), no_wrap=True, overflow="crop", crop=True)
 
 
 class Bar:

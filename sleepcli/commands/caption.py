@@ -7,6 +7,7 @@ import typer
 from core.batch import StudyRow
 from core.errors import UsageError
 from sleepcli import options, ui
+from sleepcli.drawings.hypnogram import hypnogram
 from sleepcli.model import about_model, model_choice, reading, said
 from sleepcli.run import RunOptions, finish, run_studies
 
@@ -84,7 +85,7 @@ def show_captions(row: StudyRow) -> None:
     ui.paragraph(str(result.figures.get("text", "")))
     if not result.rows:
         return
-    ui.hypnogram([entry["stage"] for entry in result.rows])
+    ui.draw(hypnogram([entry["stage"] for entry in result.rows]))
     step = max(1, len(result.rows) // (SHOWN + 1))
     for entry in result.rows[step::step][:SHOWN]:
         ui.heading(f"Epoch {entry['epoch']}, {entry['onset']:.0f} s, stage {entry['stage']}")
