@@ -42,8 +42,8 @@ def plan_artefacts(
     Returns
     -------
     tuple of Span
-        In order; types ``movement``, ``electrode_pop``, ``detached_electrode``, ``mains``, ``sweat``, ``ecg_bleed`` and
-        ``spo2_dropout``.
+        In order; types ``movement``, ``electrode_pop``, ``detached_electrode``, ``mains``, ``sweat``, ``ecg_bleed``,
+        ``spo2_dropout`` and ``spo2_motion``.
     """
     rate = lab.artefact_rate
     total = len(states) * BIN_SECONDS
@@ -60,6 +60,9 @@ def plan_artefacts(
         for _ in range(rng.poisson(1.2 * rate)):
             length = float(np.clip(rng.lognormal(np.log(25), 0.8), 5, 240))
             spans.append(Span("spo2_dropout", float(rng.uniform(0, total - length)), length, channels=("SPO2",)))
+        for _ in range(rng.poisson(3.0 * rate * lab.trouble)):
+            length = float(rng.uniform(3, 15))
+            spans.append(Span("spo2_motion", float(rng.uniform(0, total - length)), length, channels=("SPO2",)))
     spans = [Span(s.type, round(s.onset, 2), round(s.duration, 2), channels=s.channels) for s in spans if s.onset >= 0]
     return tuple(sorted(spans, key=lambda s: (s.onset, s.type, s.channels)))
 
@@ -160,6 +163,8 @@ def spoil(
             if span.type == "movement":
                 samples[part] += (_movement(rng, name, n, rate, spread[name]) * _window(n, rate)).astype(np.float32)
             elif span.type == "spo2_dropout":
-                samples[part] = 0.0
+                samples[part] = lab.spo2_lost
+            elif span.type == "spo2_motion":
+                samples[part] = np.maximum(np.round(samples[part] - rng.uniform(3, 25) * _window(n, 0.3)), 50.0)
             else:
                 samples[part] = _electrode(rng, span.type, samples[part], rate, lab, cardiac[part])

@@ -1,4 +1,4 @@
-"""Breaths, one by one, and what nasal pressure, thermistor and belts make of them."""
+"""Breaths, one by one, with the events in them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
 
-from core.psg.simulate.hypnogram import R, W
-from core.psg.simulate.lab import Lab
+from core.psg.simulate.hypnogram import N1, R, W
 from core.psg.simulate.noise import BIN_SECONDS, slow_course
 from core.psg.simulate.subject import Subject
 from core.psg.simulate.truth import Span
 
 RATE = 32.0
 """Samples a second of airflow and effort."""
-_VARIABILITY = (0.20, 0.11, 0.06, 0.035, 0.15)  # coefficient of variation of the breath interval by stage
+_VARIABILITY = (0.20, 0.12, 0.075, 0.05, 0.15)  # coefficient of variation of the breath interval by stage
+_DEPTH_VARIABILITY = (0.28, 0.16, 0.085, 0.06, 0.19)
 _RATE = (1.06, 1.02, 1.0, 1.02, 1.08)  # breath rate by stage against N2
 _DEPTH = (1.12, 1.0, 1.0, 1.03, 0.88)  # tidal volume by stage against N2
+PAUSE = "pause"
+"""A reduction of breathing while awake, which nobody scores."""
 CENTRAL_PART = 0.45
 """Share of a mixed apnea without effort, at its beginning."""
 
@@ -40,6 +41,8 @@ class Breaths:
     """Thorax behind abdomen, share of the cycle: 0 together, 0.5 paradox."""
     flat: NDArray[np.float64]
     """Flow limitation: 0 round inspiration, 1 a plateau."""
+    thorax: NDArray[np.float64]
+    """How much of the effort the chest shows; 1 is its usual part."""
 
 
 def _paced(
@@ -49,6 +52,7 @@ def _paced(
     total = len(states) * BIN_SECONDS
     noise = rng.standard_normal(round(total))
     drift = slow_course(len(states), 60.0, rng, 0.04)
+    uneven = min(subject.unevenness, 1.6)
     rows: list[tuple[float, float]] = []
     at, memory, k, quiet = 0.5, 0.0, 0, 0
     while at < total - 8:
@@ -58,11 +62,11 @@ def _paced(
             at = silent[quiet].end
         here = int(at / BIN_SECONDS)
         stage = states[min(here, len(states) - 1)]
-        memory = 0.45 * memory + 0.89 * noise[k % len(noise)]
+        memory = 0.3 * memory + 0.95 * noise[k % len(noise)]
         k += 1
         mean = 60.0 / (subject.breath_rate * _RATE[stage])
         duration = float(
-            np.clip(mean * np.exp(_VARIABILITY[stage] * memory + drift[min(here, len(drift) - 1)]), 1.7, 9.5)
+            np.clip(mean * np.exp(uneven * _VARIABILITY[stage] * memory + drift[min(here, len(drift) - 1)]), 1.7, 9.5)
         )
         rows.append((at, duration))
         at += duration
@@ -80,22 +84,24 @@ def _silent(planned: Sequence[Span]) -> list[Span]:
     return spans
 
 
-def _shape_event(rng: np.random.Generator, kind: str, part: slice, breaths: Breaths) -> None:
+def _shape_event(rng: np.random.Generator, subject: Subject, kind: str, part: slice, breaths: Breaths) -> None:
     """Change the breaths of one event in place."""
     n = part.stop - part.start
     rise = np.linspace(0.0, 1.0, n)
     if kind in ("obstructive_apnea", "mixed_apnea"):
         breaths.flow[part] = rng.uniform(0.0, 0.07, n)
-        breaths.effort[part] = 0.75 + (0.5 + 0.5 * rng.random()) * rise
+        breaths.effort[part] = rng.uniform(0.4, 0.9) + rng.uniform(0.1, 0.8) * rise
         breaths.lag[part] = np.clip(rng.normal(0.46, 0.05) + rng.normal(0, 0.03, n), 0.33, 0.55)
-    elif kind == "hypopnea":
+        breaths.thorax[part] = rng.uniform(0.5, 1.15)
+    elif kind in ("hypopnea", PAUSE):
         obstructive = rng.random() < 0.8
-        low = rng.uniform(0.2, 0.6)
-        dip = low + 0.12 * np.cos(np.pi * (2 * rise - 1)) * -1 * low
-        breaths.flow[part] = np.clip(dip + rng.normal(0, 0.03, n), 0.12, 0.66)
-        breaths.effort[part] = 0.85 + 0.4 * rise if obstructive else breaths.flow[part]
+        low = rng.uniform(*subject.hypopnea_flow)
+        breaths.flow[part] = np.clip(_dip(rng, low, rise) + rng.normal(0, 0.04, n), 0.11, 0.7)
+        start = rng.uniform(0.5, 0.95)
+        breaths.effort[part] = start + rng.uniform(0.0, 0.6) * rise if obstructive else breaths.flow[part]
         breaths.lag[part] = np.clip(rng.normal(0.22, 0.08) + 0.08 * rise, 0.04, 0.45) if obstructive else 0.03
         breaths.flat[part] = rng.uniform(0.5, 1.0) if obstructive else 0.1
+        breaths.thorax[part] = rng.uniform(0.6, 1.1)
     elif kind == "rera":
         breaths.flow[part] = np.clip(0.84 - 0.06 * rise + rng.normal(0, 0.03, n), 0.73, 0.92)
         breaths.effort[part] = 1.0 + 0.7 * rise
@@ -103,16 +109,26 @@ def _shape_event(rng: np.random.Generator, kind: str, part: slice, breaths: Brea
         breaths.flat[part] = 0.75 + 0.25 * rise
 
 
-def _recover(rng: np.random.Generator, kind: str, first: int, breaths: Breaths, free: int) -> None:
+def _dip(rng: np.random.Generator, low: float, rise: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Flow over a hypopnea: a plateau, a gradual fall that an arousal ends, or a fall and a return."""
+    form = rng.random()
+    if form < 0.5:
+        return np.asarray(low + 0.12 * low * np.cos(np.pi * (2 * rise - 1)))
+    if form < 0.8:
+        return np.asarray(low + (0.7 - low) * (1 - rise) ** 2)
+    return np.asarray(low + (0.7 - low) * np.abs(2 * rise - 1) ** 2.5)
+
+
+def _recover(rng: np.random.Generator, subject: Subject, kind: str, first: int, breaths: Breaths, free: int) -> None:
     """Deep breaths after an event; between central apneas in series the breaths wax and wane."""
     if kind == "central_apnea" and 5 <= free <= 16:
         swell = 0.72 + rng.uniform(0.5, 0.95) * np.sin(np.pi * (np.arange(free) + 0.5) / free)
         breaths.flow[first : first + free] *= swell
         breaths.effort[first : first + free] *= swell
         return
-    n = min(int(rng.integers(3, 6)), free, len(breaths.onset) - first)
-    if n > 0 and kind != "rera":
-        boost = 1.0 + rng.uniform(0.25, 0.8) * np.linspace(1.0, 0.15, n)
+    n = min(int(rng.integers(2, 6)), free, len(breaths.onset) - first)
+    if n > 0 and kind not in ("rera", PAUSE):
+        boost = 1.0 + subject.hyperpnea * rng.uniform(0.5, 1.5) * np.linspace(1.0, 0.15, n)
         breaths.flow[first : first + n] *= boost
         breaths.effort[first : first + n] *= boost
 
@@ -125,12 +141,24 @@ def _undisturbed(
     onset, duration = rows[:, 0], rows[:, 1]
     n = len(onset)
     stage = states[np.minimum((onset / BIN_SECONDS).astype(int), len(states) - 1)]
-    depth = np.asarray(_DEPTH)[stage] * np.exp(
-        np.asarray([0.22, 0.12, 0.06, 0.04, 0.16])[stage] * rng.standard_normal(n)
-    )
+    spread = np.asarray(_DEPTH_VARIABILITY)[stage] * min(subject.unevenness, 1.6)
+    depth = np.asarray(_DEPTH)[stage] * np.exp(spread * slow_course(n, 0.85, rng))  # next breath: r 0.3
+    depth *= _waxing(rng, subject, stage, onset)
+    sigh = np.flatnonzero(rng.random(n) < subject.sighs * duration / 3600)
+    depth[sigh] *= rng.uniform(1.7, 2.8, len(sigh))
+    depth[np.minimum(sigh + 1, n - 1)] *= 0.8
     snoring = np.clip(slow_course(n, 150.0, rng, 0.3), 0, 0.7) * (stage != W)
     lag = 0.03 + 0.02 * (stage == R) + rng.normal(0, 0.008, n)
-    return Breaths(onset, duration, depth.copy(), depth.copy(), lag, snoring)
+    return Breaths(onset, duration, depth.copy(), depth.copy(), lag, snoring, np.ones(n))
+
+
+def _waxing(
+    rng: np.random.Generator, subject: Subject, stage: NDArray[np.int8], onset: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Waxing and waning of the depth of breathing while falling asleep: none of it is an event."""
+    drowsy = np.convolve(stage == N1, np.ones(25) / 25, "same")[: len(stage)]
+    cycle = rng.uniform(25, 60)
+    return np.asarray(1 + subject.onset_waxing * np.sqrt(drowsy) * np.sin(2 * np.pi * onset / cycle) * (stage != R))
 
 
 def breathe(
@@ -155,7 +183,7 @@ def breathe(
         All efforts.
     events : list of Span
         The events with their edges on breaths: from the end of the last whole breath to the start of the first one
-        that is whole again; those that came out shorter than 10 s are gone.
+        that is whole again; those that came out shorter than 10 s, and the pauses of wake, are not among them.
     """
     breaths = _undisturbed(rng, subject, states, planned)
     onset, duration, n = breaths.onset, breaths.duration, len(breaths.onset)
@@ -173,109 +201,48 @@ def breathe(
         if end - begin < 10.0 or last >= n:
             continue
         if last > first:
-            _shape_event(rng, event.type, slice(first, last), breaths)
-        _recover(rng, event.type, last, breaths, int(np.searchsorted(onset, starts[k + 1])) - last)
-        events.append(Span(event.type, round(float(begin), 2), round(float(end - begin), 2)))
+            _shape_event(rng, subject, event.type, slice(first, last), breaths)
+        _recover(rng, subject, event.type, last, breaths, int(np.searchsorted(onset, starts[k + 1])) - last)
+        if event.type != PAUSE:
+            events.append(Span(event.type, round(float(begin), 2), round(float(end - begin), 2)))
     return breaths, events
 
 
-def _phase(breaths: Breaths, time: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Index of the breath and position in it (beyond 1: rest) at each moment."""
+def breath_phase(breaths: Breaths, time: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Give the breath that is going on at each moment.
+
+    Parameters
+    ----------
+    breaths : Breaths
+        From `breathe`.
+    time : numpy.ndarray
+        Seconds.
+
+    Returns
+    -------
+    index, phase : numpy.ndarray
+        Number of the breath and position in it (beyond 1: rest); same shape as `time`.
+    """
     index = np.clip(np.searchsorted(breaths.onset, time, side="right") - 1, 0, len(breaths.onset) - 1)
     return index, np.maximum((time - breaths.onset[index]) / breaths.duration[index], 0.0)
 
 
-def _volume(phase: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Lung volume over one breath, 0 to 1 and back; 40 % inspiration."""
-    rise = 0.5 - 0.5 * np.cos(np.pi * np.clip(phase / 0.4, 0, 1))
-    fall = 0.5 + 0.5 * np.cos(np.pi * np.clip((phase - 0.4) / 0.6, 0, 1) ** 0.75)
-    return np.where(phase < 0.4, rise, fall)
-
-
-def _drift(rng: np.random.Generator, time: NDArray[np.float64], step: float, size: float) -> NDArray[np.float64]:
-    """Slow drift of a sensor's zero, drawn every `step` seconds."""
-    count = int(time[-1] / step) + 2
-    return np.interp(time, np.arange(count) * step, slow_course(count, 700.0 / step, rng, size))
-
-
-def airflow(breaths: Breaths, lab: Lab, seconds: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Give the airflow channel.
+def volume(phase: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the lung volume over one breath, 0 to 1 and back; 40 % inspiration.
 
     Parameters
     ----------
-    breaths : Breaths
-        From `breathe`.
-    lab : Lab
-        Gives sensor, gain and coupling.
-    seconds : int
-        Length of the night.
-    rng : numpy.random.Generator
-        Source of chance (drift, noise).
+    phase : numpy.ndarray
+        Position in the breath.
 
     Returns
     -------
     numpy.ndarray
-        Device units, inspiration upwards, shape (seconds * RATE,).
+        Same shape.
     """
-    time = np.arange(round(seconds * RATE)) / RATE
-    index, phase = _phase(breaths, time)
-    flat = breaths.flat[index]
-    inspired = np.sin(np.pi * np.clip(phase / 0.4, 0, 1))
-    steep = 0.3 + 5.0 * flat
-    inspired = np.tanh(steep * inspired) / np.tanh(steep)
-    out = np.clip((phase - 0.4) / 0.6, 0, 1)
-    expired = 2.2 * out**0.6 * (1 - out) ** 1.3
-    flow = breaths.flow[index] * np.where(phase < 0.4, inspired, -0.85 * expired)
-    if lab.airflow == "nasal_pressure":
-        flow = np.sign(flow) * np.abs(flow) ** 1.75
-    elif lab.airflow == "thermistor":
-        warm = np.sign(flow) * np.abs(flow) ** 0.6
-        share = 1 - np.exp(-1 / (0.45 * RATE))
-        flow = signal.lfilter([share], [1, share - 1], warm) * 1.5
-    flow = flow + 0.012 * rng.standard_normal(len(flow))
-    drift = _drift(rng, time, 20.0, 0.12)
-    flow = flow + drift
-    if lab.airflow_high_pass > 0:
-        flow = signal.sosfilt(signal.butter(1, lab.airflow_high_pass, "high", fs=RATE, output="sos"), flow)
-    return np.asarray(lab.airflow_gain * flow, dtype=np.float32)
-
-
-def effort(
-    breaths: Breaths, lab: Lab, seconds: int, rng: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Give the two effort belts.
-
-    Parameters
-    ----------
-    breaths : Breaths
-        From `breathe`.
-    lab : Lab
-        Gives sensor and gains.
-    seconds : int
-        Length of the night.
-    rng : numpy.random.Generator
-        Source of chance (drift, noise).
-
-    Returns
-    -------
-    abdomen, thorax : numpy.ndarray
-        Device units, inspiration upwards, shape (seconds * RATE,).
-    """
-    time = np.arange(round(seconds * RATE)) / RATE
-    index, phase = _phase(breaths, time)
-    resting = phase >= 1.0
-    lag = breaths.lag[index]
-    smooth = signal.butter(2, 3.0, fs=RATE, output="sos")
-    belts = []
-    for sign, gain, share in ((-0.5, lab.effort_gain[0], 1.05), (0.5, lab.effort_gain[1], 0.95)):
-        moved = np.where(resting, 1.0, (phase - sign * lag) % 1.0)
-        belt = breaths.effort[index] * share * (_volume(moved) - np.where(lag > 0.25, 0.4, 0.0) * ~resting)
-        belt = signal.sosfilt(smooth, belt)
-        belt = belt + _drift(rng, time, 30.0, 0.25)
-        if lab.effort == "piezo":
-            belt = 1.4 * signal.sosfilt(signal.butter(1, 0.15, "high", fs=RATE, output="sos"), belt)
-        belts.append(np.asarray(gain * (belt + 0.012 * rng.standard_normal(len(belt))), dtype=np.float32))
-    return belts[0], belts[1]
+    rise = 0.5 - 0.5 * np.cos(np.pi * np.clip(phase / 0.4, 0, 1))
+    fall = 0.5 + 0.5 * np.cos(np.pi * np.clip((phase - 0.4) / 0.6, 0, 1) ** 0.75)
+    return np.where(phase < 0.4, rise, fall)
 
 
 def ventilation(breaths: Breaths, seconds: int) -> NDArray[np.float64]:
@@ -293,7 +260,7 @@ def ventilation(breaths: Breaths, seconds: int) -> NDArray[np.float64]:
     numpy.ndarray
         1 is quiet breathing, 0 none, shape (seconds,).
     """
-    index, phase = _phase(breaths, np.arange(seconds, dtype=np.float64) + 0.5)
+    index, phase = breath_phase(breaths, np.arange(seconds, dtype=np.float64) + 0.5)
     return np.where(phase > 1.05, 0.0, breaths.flow[index])
 
 
@@ -312,5 +279,5 @@ def respiratory_phase(breaths: Breaths, time: NDArray[np.float64]) -> NDArray[np
     numpy.ndarray
         −1 to 1, highest at the end of inspiration, scaled by the effort; same shape as `time`.
     """
-    index, phase = _phase(breaths, time)
-    return np.where(phase < 1.0, 2 * _volume(phase) - 1, -1.0) * np.clip(breaths.effort[index], 0, 1.6)
+    index, phase = breath_phase(breaths, time)
+    return np.where(phase < 1.0, 2 * volume(phase) - 1, -1.0) * np.clip(breaths.effort[index], 0, 1.6)

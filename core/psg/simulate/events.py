@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from core.psg.simulate.breathing import PAUSE
 from core.psg.simulate.hypnogram import N1, N2, R, W
 from core.psg.simulate.noise import BIN_SECONDS, slow_course
 from core.psg.simulate.subject import Subject
@@ -15,7 +16,7 @@ from core.psg.simulate.truth import Span
 
 RESPIRATORY = ("obstructive_apnea", "central_apnea", "mixed_apnea", "hypopnea")
 POSITIONS = ("right", "left", "supine", "prone", "upright")
-_STAGE_HAZARD = np.array([0.0, 1.3, 1.0, 0.45, 1.5])
+_STAGE_HAZARD = np.array([0.0, 1.3, 1.0, 0.45, 1.0])
 _AROUSAL_HAZARD = np.array([0.0, 1.4, 1.2, 0.35, 0.8])
 _AFTER_EVENT = {"obstructive_apnea": 0.8, "central_apnea": 0.45, "mixed_apnea": 0.75, "hypopnea": 0.55, "rera": 1.0}
 SHORTEST_EVENT = 10.0
@@ -87,9 +88,9 @@ def _hazard(
 ) -> NDArray[np.float64]:
     """Respiratory events a second in each bin; mean over sleep is the wanted index."""
     n = len(states)
-    supine = np.where(codes[:: round(BIN_SECONDS)][:n] == 2, 1.5, 0.75)
-    tide = np.exp(0.7 * slow_course(n, 450.0, rng))
-    hazard = _STAGE_HAZARD[states] * supine * tide
+    supine = np.where(codes[:: round(BIN_SECONDS)][:n] == 2, subject.supine_factor, 1.0)
+    tide = np.exp(subject.clustering * slow_course(n, 450.0, rng))
+    hazard = _STAGE_HAZARD[states] * np.where(states == R, subject.rem_factor, 1.0) * supine * tide
     asleep = states != W
     if not asleep.any():
         return np.zeros(n)
@@ -123,6 +124,7 @@ def plan_respiratory(
     share = subject.rera_index / max(subject.ahi + subject.rera_index, 1e-9)
     periodic = subject.heart == "heart_failure"
     cycle = float(rng.uniform(50, 85))
+    rest = float(rng.uniform(14, 34))
     planned: list[Span] = []
     at, busy = 40.0, 0.0
     while at < total - 90:
@@ -132,14 +134,43 @@ def plan_respiratory(
             continue
         rem = states[int(at / BIN_SECONDS)] == R
         kind = "rera" if rng.random() < share else str(rng.choice(RESPIRATORY, p=subject.apnea_mix))
-        duration = float(np.clip(rng.lognormal(np.log(24.0 if rem else 19.5), 0.36), 11.5, 75))
+        typical = subject.event_seconds * (1.25 if rem else 1.0)
+        duration = float(np.clip(rng.lognormal(np.log(typical), 0.36), 11.0, 110))
         if not _asleep(states, at - 6, at + duration):
             continue
         planned.append(Span(kind, at, duration))
-        gap = cycle - duration if periodic and kind == "central_apnea" else float(rng.uniform(9, 30))
+        gap = cycle - duration if periodic and kind == "central_apnea" else float(rest * rng.lognormal(0.0, 0.35))
         at += duration + max(gap, 9.0)
         busy = 0.9 * busy + 0.1 * (duration + 18) * hazard[min(int(at / BIN_SECONDS), len(hazard) - 1)]
     return planned
+
+
+def plan_pauses(rng: np.random.Generator, subject: Subject, states: NDArray[np.int8]) -> list[Span]:
+    """Plan the reductions of breathing while awake, which are no events: swallowing, speech, falling asleep.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of chance.
+    subject : Subject
+        The more events asleep, the more of them awake.
+    states : numpy.ndarray
+        State of each bin, shape (bins,).
+
+    Returns
+    -------
+    list of Span
+        In order; each wholly awake.
+    """
+    spans: list[Span] = []
+    rate = (4.0 + 0.4 * subject.ahi) / 3600 * BIN_SECONDS
+    for place in np.flatnonzero((states == W) & (rng.random(len(states)) < rate)):
+        at, length = float(place * BIN_SECONDS), float(rng.uniform(10.0, 22.0))
+        if not 30 < at < len(states) * BIN_SECONDS - 60 or (spans and at < spans[-1].end + 15):
+            continue
+        if (states[place : place + int(length / BIN_SECONDS) + 3] == W).all():
+            spans.append(Span(PAUSE, at, length))
+    return spans
 
 
 def plan_arousals(

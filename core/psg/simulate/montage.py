@@ -22,7 +22,8 @@ class WriteSignal:
     factor: float = 1.0
     """Units of the file for one unit of the night."""
     limit: float = 1000.0
-    """Largest physical value; beyond it the converter clips."""
+    """Largest physical value; beyond it the converter clips. Airflow and belts in arbitrary units raise it to what they
+    reach."""
     low: float | None = None
     """Smallest physical value; −limit where None."""
 
@@ -48,7 +49,7 @@ CLEAN = WriteMontage(
         WriteSignal("AF", "Airflow", "a.u.", 32, limit=10.0),
         WriteSignal("THX", "Effort thorax", "a.u.", 32, limit=10.0),
         WriteSignal("ABD", "Effort abdomen", "a.u.", 32, limit=10.0),
-        WriteSignal("SPO2", "SpO2", "%", 1, limit=100.0, low=0.0),
+        WriteSignal("SPO2", "SpO2", "%", 1, limit=127.0, low=-1.0),
         WriteSignal("POS", "Position", "code", 1, limit=4.0, low=-1.0),
     )
 )
@@ -67,7 +68,7 @@ _LABELS = {
     "SPO2": ("SpO2", "SaO2", "SAO2", "O2 sat", "OSAT"),
     "POS": ("Position", "Pos", "Body Position", "BODY"),
 }
-_RATES = {"EEG": (100, 125, 128, 200, 256, 512), "AF": (10, 16, 25, 32, 64), "SPO2": (1, 3, 10)}
+_RATES = {"EEG": (100, 125, 128, 200, 256, 512), "AF": (8, 10, 16, 25, 32, 64), "SPO2": (1, 3, 10)}
 _LIMITS = {"ECG": 5.0, "AF": 12.0, "THX": 12.0, "ABD": 12.0}
 
 
@@ -90,7 +91,7 @@ def draw_montage(rng: np.random.Generator) -> WriteMontage:
     for row in CLEAN.signals:
         label = str(rng.choice(_LABELS[row.channel]))
         if row.channel == "SPO2":
-            signals.append(WriteSignal("SPO2", label, "%", int(rng.choice(_RATES["SPO2"])), limit=100.0, low=0.0))
+            signals.append(WriteSignal("SPO2", label, "%", int(rng.choice(_RATES["SPO2"])), limit=127.0, low=-1.0))
         elif row.channel == "POS":
             signals.append(WriteSignal("POS", label, "", 1, limit=4.0, low=-1.0))
         elif row.channel in ("AF", "THX", "ABD"):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import UsageError
-from core.psg.simulate import artefacts, breathing, cardiac, eeg, emg, eog, events, hypnogram, oxygen, tracks
+from core.psg.simulate import artefacts, breathing, cardiac, eeg, emg, eog, events, hypnogram, oxygen, sensors, tracks
 from core.psg.simulate.derivation import DERIVATIONS, FRONTAL_LEAK
 from core.psg.simulate.lab import Lab, draw_lab
 from core.psg.simulate.noise import BIN_SECONDS, gaussian_rows
@@ -32,6 +32,7 @@ _STREAMS = (
     "tone",
     "cortex",
     "artefacts",
+    "sensors",
 )
 
 
@@ -160,6 +161,8 @@ def _live(rngs: dict[str, np.random.Generator], subject: Subject, lab: Lab, stag
     positions = events.draw_positions(rng, subject, states)
     codes = events.position_codes(positions, seconds)
     planned = events.plan_respiratory(rng, subject, states, codes)
+    pauses = events.plan_pauses(rng, subject, states)
+    planned = sorted([*planned, *pauses], key=lambda span: span.onset)
     breaths, respiratory = breathing.breathe(rngs["breathing"], subject, states, planned)
     spo2 = oxygen.saturate(rngs["oxygen"], subject, breathing.ventilation(breaths, seconds))
     falls = oxygen.desaturations(spo2)
@@ -226,28 +229,32 @@ def _record(
     beats = cardiac.beat(rngs["heart"], subject, states, body.breaths, body.events)
     chin = emg.electromyogram(rngs["tone"], level, states, body.events, gaze.rapid, lab)
     signals["EMG_CHIN"] = (chin, emg.RATE, "uV")
-    _record_below_the_neck(rngs, body, beats, signals)
+    faults = _record_below_the_neck(rngs, body, beats, signals)
     _bleed(signals, wish.derivations, lab)
     spoiled = artefacts.plan_artefacts(rngs["artefacts"], tuple(signals), states, body.positions, lab)
     artefacts.spoil(rngs["artefacts"], signals, spoiled, lab)
+    spoiled = tuple(sorted((*spoiled, *faults), key=lambda s: (s.onset, s.type, s.channels)))
     truth = _truth(body, stages, beats, (waves, gaze), spoiled)
     return SimulatedNight(seed, subject, lab, signals, truth)
 
 
 def _record_below_the_neck(
     rngs: dict[str, np.random.Generator], body: _Body, beats: cardiac.Beats, signals: dict[str, Signal]
-) -> None:
-    """Add heart, breathing, oxygen and position to the signals, in place."""
+) -> tuple[Span, ...]:
+    """Add heart, breathing, oxygen and position to the signals, in place; returns where a breathing sensor slipped."""
     seconds = len(body.spo2)
     trace = cardiac.electrocardiogram(beats, body.subject, body.lab, body.breaths, rngs["heart"], seconds)
     signals["ECG"] = (trace, cardiac.RATE, "mV")
-    abdomen, thorax = breathing.effort(body.breaths, body.lab, seconds, rngs["breathing"])
+    rng = rngs["sensors"]
+    faults = sensors.plan_faults(rng, body.lab, seconds)
+    bedside = sensors.Bedside(body.subject, body.lab, seconds, body.positions, faults, beats.time)
+    abdomen, thorax = sensors.effort(body.breaths, bedside, rng)
     signals["ABD"] = (abdomen, breathing.RATE, "a.u.")
     signals["THX"] = (thorax, breathing.RATE, "a.u.")
-    flow = breathing.airflow(body.breaths, body.lab, seconds, rngs["breathing"])
-    signals["AF"] = (flow, breathing.RATE, "a.u.")
+    signals["AF"] = (sensors.airflow(body.breaths, bedside, rng), breathing.RATE, "a.u.")
     signals["SPO2"] = (oxygen.oximeter(body.spo2, body.lab), 1.0, "%")
     signals["POS"] = (events.position_codes(body.positions, seconds).astype(np.float32), 1.0, "code")
+    return faults
 
 
 def _bleed(signals: dict[str, Signal], names: tuple[str, ...], lab: Lab) -> None:

@@ -125,6 +125,8 @@ def oximeter(curve: NDArray[np.float32], lab: Lab) -> NDArray[np.float32]:
     numpy.ndarray
         %, at 1 Hz, shape (seconds,).
     """
+    late = round(lab.spo2_delay)
+    curve = np.concatenate([np.full(late, curve[0], curve.dtype), curve[: len(curve) - late]])
     width = max(round(lab.spo2_average), 1)
     mean = ndimage.uniform_filter1d(curve.astype(np.float64), width, origin=(width - 1) // 2, mode="nearest")
     return np.asarray(np.minimum(np.round(mean / lab.spo2_step) * lab.spo2_step, 100.0), dtype=np.float32)

@@ -65,6 +65,28 @@ class Subject:
     """% lost each second of apnea."""
     oxygen_lag: float
     """Seconds from the lung to the finger."""
+    event_seconds: float = 20.0
+    """Median length of an apnea or hypopnea in NREM sleep."""
+    supine_factor: float = 2.0
+    """How many times more often breathing is obstructed on the back."""
+    rem_factor: float = 1.5
+    """How many times more often breathing is obstructed in REM sleep than in N2."""
+    clustering: float = 0.7
+    """Spread (natural log) of the hazard of events over the night; 0 is even."""
+    hypopnea_flow: tuple[float, float] = (0.2, 0.6)
+    """Smallest and largest share of the flow that is left in a hypopnea."""
+    hyperpnea: float = 0.5
+    """How much deeper the first breath after an event is, as a share of a quiet breath."""
+    unevenness: float = 1.0
+    """Factor on the variability of breath intervals and depths."""
+    inspiration: float = 0.42
+    """Share of the breath that is inspiration."""
+    expired_peak: float = 0.85
+    """Peak flow of expiration against that of inspiration."""
+    onset_waxing: float = 0.0
+    """Depth of the waxing and waning of breathing while falling asleep, 0 to 1."""
+    sighs: float = 4.0
+    """Sighs an hour."""
 
 
 def draw_subject(rng: np.random.Generator) -> Subject:
@@ -88,6 +110,7 @@ def draw_subject(rng: np.random.Generator) -> Subject:
     ahi = float(rng.uniform(0, 5) if severity < 0.35 else rng.lognormal(np.log(18), 0.7))
     central = 3.0 if heart == "heart_failure" else 0.25
     mix = rng.dirichlet(np.array([2.0, central, 0.4, 3.0]) * 1.5)
+    steady = float(rng.uniform(0.08, 0.3))
     return Subject(
         age=round(age, 1),
         sex=sex,
@@ -113,6 +136,17 @@ def draw_subject(rng: np.random.Generator) -> Subject:
         sleep_latency=float(np.clip(rng.lognormal(np.log(14), 0.6), 3, 60)),
         supine_share=float(rng.beta(2, 2.5)),
         spo2=float(np.clip(rng.normal(96.3 - 1.6 * old, 0.9), 91.5, 98.5)),
-        desaturation_rate=float(rng.lognormal(np.log(0.26), 0.35)),
-        oxygen_lag=float(rng.uniform(9, 20) + (8 if heart == "heart_failure" else 0)),
+        desaturation_rate=float(rng.lognormal(np.log(0.25), 0.42)),
+        oxygen_lag=float(rng.uniform(8, 24) + (8 if heart == "heart_failure" else 0)),
+        event_seconds=float(np.clip(rng.lognormal(np.log(19.5), 0.25), 12.5, 38)),
+        supine_factor=float(rng.lognormal(np.log(1.8), 0.5)),
+        rem_factor=float(rng.lognormal(np.log(1.5), 0.5)),
+        clustering=float(rng.uniform(0.3, 1.2)),
+        hypopnea_flow=(steady, float(rng.uniform(max(steady + 0.1, 0.45), 0.68))),
+        hyperpnea=float(rng.uniform(0.15, 1.1)),
+        unevenness=float(rng.lognormal(0.0, 0.3)),
+        inspiration=float(np.clip(rng.normal(0.42, 0.04), 0.33, 0.52)),
+        expired_peak=float(np.clip(rng.normal(0.85, 0.15), 0.5, 1.25)),
+        onset_waxing=float(np.clip(rng.normal(0.15, 0.25), 0.0, 0.8)),
+        sighs=float(rng.gamma(3.0, 1.6)),
     )

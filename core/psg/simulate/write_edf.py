@@ -35,9 +35,10 @@ def _resampled(samples: NDArray[np.float32], rate: float, wanted: int, held: boo
     return np.asarray(out, dtype=np.float32)
 
 
-def _header(row: WriteSignal) -> dict[str, Any]:
-    """Signal header for pyedflib."""
-    high = float(f"{row.limit:.4g}")  # the header has eight characters
+def _header(row: WriteSignal, reached: float) -> dict[str, Any]:
+    """Signal header for pyedflib; `reached` is the largest size of a channel in arbitrary units, 0 for others."""
+    limit = max(row.limit, 1.01 * reached)
+    high = float(f"{limit:.4g}")  # the header has eight characters
     low = -high if row.low is None else row.low
     return {
         "label": row.label,
@@ -58,8 +59,9 @@ def _write_signals(night: SimulatedNight, path: Path, montage: WriteMontage) -> 
     for row in montage.signals:
         samples, rate, _ = night.signals[row.channel]
         trace = _resampled(samples, rate, row.rate, held=row.channel in ("SPO2", "POS"))
-        header = _header(row)
-        traces.append(np.clip(trace.astype(np.float64) * row.factor, header["physical_min"], header["physical_max"]))
+        trace = trace.astype(np.float64) * row.factor
+        header = _header(row, float(np.abs(trace).max()) if row.channel in ("AF", "THX", "ABD") else 0.0)
+        traces.append(np.clip(trace, header["physical_min"], header["physical_max"]))
         headers.append(header)
     writer = pyedflib.EdfWriter(str(path), len(headers), file_type=pyedflib.FILETYPE_EDFPLUS)
     try:
@@ -128,6 +130,8 @@ def truth_json(night: SimulatedNight) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """Round numbers for JSON."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, tuple):
         return [_plain(v) for v in value]
     return round(value, 4) if isinstance(value, float) else value
