@@ -1,6 +1,7 @@
 """The `sleepcli` program: its commands and the one error boundary."""
 
 import functools
+import inspect
 import os
 import sys
 import traceback
@@ -28,8 +29,10 @@ from sleepcli.commands import (
     stage,
     train,
 )
+from sleepcli.config import ConfiguredGroup, defaults
 from sleepcli.run import DEBUG
 
+EXAMPLES = "[bold]Examples[/]"
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
@@ -69,6 +72,7 @@ def _show_trace() -> None:
 
 
 app = typer.Typer(
+    cls=ConfiguredGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -83,7 +87,9 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback()
+@bounded
 def sleepcli(
+    context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
     show_version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
@@ -94,13 +100,21 @@ def sleepcli(
     Not a medical device: results are not for diagnosis.
     """
     DEBUG.set(debug)
+    context.default_map = defaults(context.command)
+
+
+def _add(to: typer.Typer, name: str, command: Callable[..., None]) -> None:
+    """Add a command; what follows `Examples` in its docstring ends its help."""
+    text, _, examples = inspect.cleandoc(command.__doc__ or "").partition(EXAMPLES)
+    lines = (EXAMPLES, *(line.strip() for line in examples.splitlines() if line.strip()))
+    to.command(name, help=text.strip(), epilog="\n\n".join(lines))(bounded(command))
 
 
 for module in (demo, info, prepare, caption, stage, query, embed, train, export, simulate, deidentify, doctor):
     name = module.__name__.rpartition(".")[2]
-    app.command(name)(bounded(getattr(module, name)))
+    _add(app, name, getattr(module, name))
 
-for command in models.models.registered_commands:
-    if command.callback is not None:
-        command.callback = bounded(command.callback)
-app.add_typer(models.models, name="models")
+of_models = typer.Typer(no_args_is_help=True, help="List, show, import and remove models.")
+for name, command in models.MODELS.items():
+    _add(of_models, name, command)
+app.add_typer(of_models, name="models")

@@ -1,9 +1,31 @@
 """The options that several commands share, written once."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+def one_of(*words: str) -> Callable[[str], list[str]]:
+    """Give the completion of an option that takes one of some words."""
+    return lambda incomplete: [word for word in words if word.startswith(incomplete)]
+
+
+def model_names(incomplete: str) -> list[str]:
+    """Complete the name of an installed model."""
+    from core.inference.bundle import installed_models
+
+    return [name for name in installed_models() if name.startswith(incomplete)]
+
+
+def imported_names(incomplete: str) -> list[str]:
+    """Complete the name of a model that did not come with the program."""
+    from core.inference.bundle import installed_models, user_models_folder
+
+    own = user_models_folder()
+    return [name for name, folder in installed_models().items() if folder.parent == own and name.startswith(incomplete)]
+
 
 Paths = Annotated[
     list[str],
@@ -15,10 +37,18 @@ Paths = Annotated[
 ]
 Model = Annotated[
     str,
-    typer.Option("--model", "-m", metavar="NAME|DIR", envvar="SLEEPCLI_MODEL", help="Model bundle, by name or folder."),
+    typer.Option(
+        "--model", "-m", metavar="NAME|DIR", autocompletion=model_names, help="Model bundle, by name or folder."
+    ),
 ]
 Device = Annotated[
-    str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where the model runs; auto takes CUDA if it is there.")
+    str,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda",
+        autocompletion=one_of("auto", "cpu", "cuda"),
+        help="Where the model runs; auto takes CUDA if it is there.",
+    ),
 ]
 Out = Annotated[
     Path | None,
@@ -27,7 +57,13 @@ Out = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON Lines also on a terminal.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Studies worked on at the same time.")]
 OnError = Annotated[
-    str, typer.Option("--on-error", metavar="continue|abort", help="What to do after a study that fails.")
+    str,
+    typer.Option(
+        "--on-error",
+        metavar="continue|abort",
+        autocompletion=one_of("continue", "abort"),
+        help="What to do after a study that fails.",
+    ),
 ]
 ScoringFile = Annotated[
     Path | None,

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -100,6 +101,11 @@ def draw(lines: Iterable[Line]) -> None:
     console = stdout()
     for line in lines:
         console.print(Text.assemble(*line), no_wrap=True, overflow="crop", crop=True)
+
+
+def document(markdown: str) -> None:
+    """Print a document on standard output, as a terminal shows Markdown."""
+    stdout().print(Markdown(markdown))
 
 
 class Bar:

@@ -3,18 +3,19 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
 from sleepcli.app import app
+from sleepcli.config import commands_of
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PROGRAM = typer.main.get_command(app)
-COMMANDS = dict(PROGRAM.commands)  # type: ignore[attr-defined]
-MODELS = {f"models {name}": command for name, command in COMMANDS.pop("models").commands.items()}
-EVERY = {**COMMANDS, **MODELS}
+EVERY: dict[str, Any] = {" ".join(path): command for path, command in commands_of(typer.main.get_command(app))}
+WIDTH = 78
+"""Columns of a terminal of 80 that an example may take: a wrapped line cannot be pasted."""
 EXAMPLE = re.compile(r"^\s*(sleepcli [^\n]+)$", re.MULTILINE)
 
 
@@ -26,22 +27,22 @@ def examples(text: str) -> list[str]:
 def arguments_of(line: str) -> list[str]:
     """Words of the first command of a shell line, redirections and pipes left out."""
     words = shlex.split(line, comments=True)
-    ends = [words.index(mark) for mark in ("|", "&&", ">") if mark in words]
+    ends = [words.index(mark) for mark in ("|", "&&", ">", "&") if mark in words]
     return words[1 : min(ends, default=len(words))]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", sorted({path.partition(" ")[0] for path in EVERY}))
 def test_readme_tells_of_every_command(name: str) -> None:
     assert f"`sleepcli {name}" in README
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_help_ends_with_examples_that_parse(name: str) -> None:
-    text = EVERY[name].help or ""
-    assert "Examples" in text
-    lines = examples(text)
+    lines = examples(EVERY[name].epilog or "")
     assert lines
+    assert any(line.startswith(f"sleepcli {name}") for line in lines)
     for line in lines:
+        assert len(line) <= WIDTH, line
         check(line)
 
 
@@ -65,9 +66,8 @@ def check(line: str) -> None:
     words = arguments_of(line)
     if words in ([], ["--help"]):
         return
-    command, rest = words[0], words[1:]
-    if command == "models":
-        command, rest = f"models {rest[0]}", rest[1:]
+    taken = 2 if " ".join(words[:2]) in EVERY else 1
+    command, rest = " ".join(words[:taken]), words[taken:]
     assert command in EVERY, line
     context = EVERY[command].make_context(command, rest, resilient_parsing=False)
     assert context.params

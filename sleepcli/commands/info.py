@@ -11,6 +11,7 @@ import typer
 from core.batch import Outcome, StudyInput, StudyRow
 from core.errors import UsageError
 from sleepcli import options, ui
+from sleepcli.config import PROGRAM, Command, config_files, settings
 from sleepcli.model import reading
 from sleepcli.run import RunOptions, finish, run_studies, studies_of
 
@@ -30,7 +31,8 @@ SCORING_SUFFIXES = (".xml", ".annot", ".eannot", ".csv", ".tsv", ".txt", ".json"
 
 
 def info(
-    paths: options.Paths,
+    context: typer.Context,
+    paths: options.Paths = [],  # noqa: B006 - Typer's way to say that no path is needed
     json: options.Json = False,
     montage: options.MontageFile = None,
     write_montage: Annotated[
@@ -40,6 +42,9 @@ def info(
     quality: Annotated[
         bool, typer.Option("--quality", help="Read the signals too, and say how much of each channel is usable.")
     ] = False,
+    config: Annotated[
+        bool, typer.Option("--config", help="Show the value of every option instead, and where it comes from.")
+    ] = False,
     on_error: options.OnError = "continue",
 ) -> None:
     """Show what a study holds: its format, length, repairs, and the map from signals to channels. Scorings too.
@@ -48,14 +53,38 @@ def info(
 
       sleepcli info study.edf
 
-      sleepcli info study.edf --write-montage lab.toml && sleepcli caption study.edf --montage lab.toml
+      sleepcli info study.edf --write-montage lab.toml
+
+      sleepcli info nights/ --quality --json
+
+      sleepcli info --config
     """
+    if config:
+        _show_config(context.find_root().command, json)
+        return
+    if not paths:
+        raise UsageError("There is no study to look at.", "Give a path, or --config for the options.")
     if write_montage is not None and len(studies_of(paths)) > 1:
         raise UsageError("--write-montage takes one study.", "Give one path.")
     reading(montage)
     task = InfoTask(montage, write_montage, quality)
     rows = run_studies(task, paths, RunOptions("info", None, 1, on_error, json), _show)
     finish(rows)
+
+
+def _show_config(program: Command, json: bool) -> None:
+    """Print where options get their values: what is set by files and variables first."""
+    found = settings(program)
+    if ui.wants_json(json):
+        ui.json_lines(setting.to_json() for setting in found)
+        return
+    for file in config_files():
+        ui.paragraph(f"{'read' if file.is_file() else 'not there'}: {file}")
+    set_by = [setting for setting in found if setting.origin != PROGRAM or len(setting.commands) > 1]
+    rows = ([one.option, one.shown, one.origin, ", ".join(one.commands)] for one in set_by)
+    ui.table("Options", ("option", "value", "from", "commands"), rows)
+    ui.note("Stronger first: the command line, SLEEPCLI_<COMMAND>_<OPTION>, SLEEPCLI_<OPTION>,")
+    ui.note("the user's file, the lab's, the program. --json has the options of single commands too.")
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def sleepcli_in(folder: Path, **environment: str) -> Command:
         return subprocess.run(
             [sys.executable, "-c", "from sleepcli.app import app; app()", *map(str, arguments)],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", **environment},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "SLEEPCLI_CONFIG": "", **environment},
             input=text,
             capture_output=True,
             text=True,
@@ -77,6 +77,7 @@ def program(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Com
     """Run a command in this process, in an empty folder and with the fake model: quicker than a process a command."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SLEEPCLI_MODEL", str(model))
+    monkeypatch.setenv("SLEEPCLI_CONFIG", "")
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         words = ["sleepcli", *map(str, arguments)]
