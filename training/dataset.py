@@ -18,7 +18,8 @@ from torch import Tensor
 
 from core.language.tokenizer import Tokenizer
 from core.psg.channels import CHANNELS
-from core.psg.scoring import STAGES
+from core.psg.scoring import EVENT_TYPES, STAGES
+from training.events import event_shares
 from training.losses import IGNORE
 from training.montages import WHOLE, draw, restrict
 from training.studies import UNKNOWN, TrainingStudy
@@ -75,6 +76,8 @@ class Batch:
     """int64 [B, S], filled with `IGNORE`."""
     stages: Tensor
     """int64 [B], `IGNORE` where unknown."""
+    events: Tensor
+    """float32 [B, 8], the share of the epoch that each of `EVENT_TYPES` fills, `IGNORE` where unknown."""
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on another device."""
@@ -153,10 +156,12 @@ class Reader:
         signals, present = self._signals(rows)
         texts: list[EpochTexts] = []
         stages = np.full(len(rows), IGNORE, np.int64)
+        events = np.full((len(rows), len(EVENT_TYPES)), IGNORE, np.float32)
         for i, (study, epoch) in enumerate(rows):
-            facts = self.studies[study].facts(epoch)
+            known = self.studies[study].facts(epoch)
             shown = WHOLE if self.augmentation is None else draw(rng, self.augmentation.dropout)
-            facts = restrict(facts, shown)
+            facts = restrict(known, shown)
+            events[i] = event_shares(known, facts)
             for c, name in enumerate(self.channels):
                 if name in facts.unusable:
                     present[i, c] = 0.0
@@ -166,7 +171,7 @@ class Reader:
         if self.augmentation is not None:
             vary(signals, self.channels, self.augmentation, rng)
         blank(signals, present, self.channels)
-        return self._tensors(signals, present, texts, stages)
+        return self._tensors(signals, present, texts, (stages, events))
 
     def _signals(self, rows: Sequence[tuple[int, int]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         signals = np.empty((len(rows), len(self.channels), 1920), np.float32)
@@ -186,7 +191,7 @@ class Reader:
         signals: NDArray[np.float32],
         present: NDArray[np.float32],
         texts: Sequence[EpochTexts],
-        stages: NDArray[np.int64],
+        labels: tuple[NDArray[np.int64], NDArray[np.float32]],
     ) -> Batch:
         truths = np.full((len(texts), max(len(t.truths) for t in texts)), IGNORE, np.int64)
         for i, text in enumerate(texts):
@@ -199,7 +204,8 @@ class Reader:
             statements=self.ids([text.statement for text in texts]),
             keys=torch.tensor([text.key for text in texts]),
             truths=torch.from_numpy(truths),
-            stages=torch.from_numpy(stages),
+            stages=torch.from_numpy(labels[0]),
+            events=torch.from_numpy(labels[1]),
         )
 
     def ids(self, texts: Sequence[str]) -> Tensor:

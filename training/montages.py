@@ -82,6 +82,11 @@ def draw(rng: np.random.Generator, dropout: float) -> frozenset[str]:
     return MONTAGES[int(rng.choice(len(MONTAGES), p=shares / shares.sum()))].channels(rng)
 
 
+def visible_events(unusable: Mapping[str, str]) -> frozenset[str]:
+    """List the event types that some usable channel can show."""
+    return frozenset(kind for kind, names in SEEN_IN.items() if not set(names) <= set(unusable))
+
+
 def restrict(facts: EpochFacts, shown: frozenset[str]) -> EpochFacts:
     """Leave in the facts what the shown channels can tell; the others are said to be missing.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from training import losses
+from training import events, losses
 from training.dataset import Batch
 from training.model import SleepLM
 from training.run import Run
@@ -36,6 +36,11 @@ def loss_terms(run: Run, batch: Batch, hidden_patches: float = 0.0) -> dict[str,
         if weights.prompts:
             anchors = run.anchors.embed(model)
             terms["prompts"] = losses.prompt_classes(embedding, anchors, batch.stages, model.logit_scale)
+        if run.event_head is not None:
+            terms["events"] = events.head_loss(run.event_head, embedding, batch.events)
+        if weights.event_prompts:
+            pairs = run.event_anchors.embed(model, run.step if torch.is_grad_enabled() else None)
+            terms["event_prompts"] = events.prompt_loss(embedding, pairs, batch.events, model.logit_scale)
     return terms
 
 

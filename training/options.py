@@ -29,6 +29,10 @@ class LossWeights:
     prompts: float = 1.0
     """Epochs against the stage prompts of `core.language.prompts`, as classes: language supervision that
     small networks need to stage without a classifier."""
+    events: float = 0.0
+    """Presence and share of each event type by a linear layer on the embedding, which no bundle keeps."""
+    event_prompts: float = 0.0
+    """Epochs against pairs of prompts, with and without each event type."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from core.psg.scoring import STAGES
 from training import checkpoint
 from training.config import ModelConfig, preset
 from training.dataset import Reader, Sampler
+from training.events import EventAnchors, EventHead
 from training.model import SleepLM
 from training.montages import draw, restrict
 from training.optim import Average, optimizer_of
@@ -42,6 +43,8 @@ from training.texts import WORDINGS, draw_texts
 FORMAT = 1
 TOKENIZER_EPOCHS = 3000
 """Epochs whose texts train the tokenizer."""
+AUXILIARY = ("prompts", "head", "events", "event_prompts")
+"""Loss terms beside the published ones."""
 
 
 class Log:
@@ -111,6 +114,9 @@ class Run:
     model: SleepLM
     head: torch.nn.Linear
     """Stage classes on the embedding, for training alone: see `LossWeights.head`."""
+    event_head: EventHead | None
+    """Event types on the embedding, for training alone: see `LossWeights.events`."""
+    event_anchors: EventAnchors
     average: Average
     optimizer: torch.optim.Optimizer
     log: Log
@@ -131,6 +137,7 @@ class Run:
             {
                 "model": self.model.state_dict(),
                 "head": self.head.state_dict(),
+                "event_head": {} if self.event_head is None else self.event_head.state_dict(),
                 "average": self.average.state,
                 "optimizer": checkpoint.optimizer_tensors(self.optimizer),
                 "random": {"torch": torch.get_rng_state()},
@@ -157,6 +164,8 @@ class Run:
         try:
             self.model.load_state_dict(checkpoint.unpack(saved.tensors, "model"))
             self.head.load_state_dict(checkpoint.unpack(saved.tensors, "head"))
+            if self.event_head is not None:
+                self.event_head.load_state_dict(checkpoint.unpack(saved.tensors, "event_head"))
             for name, value in checkpoint.unpack(saved.tensors, "average").items():
                 self.average.state[name].copy_(value)
             checkpoint.restore_optimizer(self.optimizer, checkpoint.unpack(saved.tensors, "optimizer"))
@@ -197,6 +206,8 @@ def open_run(options: TrainOptions) -> Run:
     config = replace(config, vocab_size=tokenizer.vocab_size)
     model = SleepLM(config).to(device)
     head = torch.nn.Linear(config.embed_dim, len(STAGES)).to(device)
+    event_head = EventHead(config.embed_dim).to(device) if options.weights.events else None
+    learned = torch.nn.ModuleList([model, head] if event_head is None else [model, head, event_head])
     if options.compiled:
         model.signal.compile()
     saved = checkpoint.latest(options.out / "checkpoints")
@@ -214,8 +225,10 @@ def open_run(options: TrainOptions) -> Run:
         anchors=Anchors(tokenizer, device),
         model=model,
         head=head,
+        event_head=event_head,
+        event_anchors=EventAnchors(tokenizer, device),
         average=Average(model, options.average_decay),
-        optimizer=optimizer_of(torch.nn.ModuleList([model, head]), options.learning_rate, options.weight_decay),
+        optimizer=optimizer_of(learned, options.learning_rate, options.weight_decay),
         log=Log(options.out, options.tensorboard, 0 if state is None else state.step),
     )
     if state is not None:
@@ -316,7 +329,7 @@ def _write_meta(run: Run, finished: bool) -> None:
         "slots": options.texts.slots,
         "domains": list(DOMAINS),
         "staging": run.staging,
-        "auxiliary": [name for name in ("prompts", "head") if getattr(options.weights, name)],
+        "auxiliary": [name for name in AUXILIARY if getattr(options.weights, name)],
         "versions": {"torch": torch.__version__.split("+")[0]},
     }
     write_text(options.out / "meta.json", json.dumps(meta, indent=1) + "\n")
