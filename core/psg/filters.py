@@ -9,6 +9,8 @@ import soxr
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfiltfilt
 
+from core.psg.runs import runs
+
 BRIDGED_SECONDS = 1.0  # a shorter gap is drawn straight; a longer one parts the signal
 
 
@@ -38,9 +40,8 @@ def bridge(samples: NDArray[np.float32], rate: float) -> tuple[NDArray[np.float3
     filled = samples.copy()
     holes = np.flatnonzero(missing)
     filled[holes] = np.interp(holes, known, samples[known])
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], missing, [False]]).astype(np.int8)))
     long = np.zeros_like(missing)
-    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+    for start, stop in runs(missing):
         if stop - start > BRIDGED_SECONDS * rate:
             long[start:stop] = True
     return filled, long if long.any() else None
@@ -128,8 +129,7 @@ def band_pass(
 
 def _stretches(samples: NDArray[np.float32], gap: NDArray[np.bool_], rate: int) -> list[tuple[int, int]]:
     """Return the stretches between gaps and steps."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[True], gap, [True]]).astype(np.int8)))
-    pairs = list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+    pairs = [(0, samples.size)] if not gap.any() else runs(~gap)
     steps = _steps(samples, rate)
     out: list[tuple[int, int]] = []
     for start, stop in pairs:
@@ -145,7 +145,8 @@ def _steps(samples: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
     differs by more than five times the movement about it. QRS complexes, blinks and electrode pops return and are no
     steps.
     """
-    difference = np.abs(np.diff(samples))
+    difference = np.diff(samples)
+    np.abs(difference, out=difference)
     if not difference.size:
         return np.zeros(0, dtype=np.int64)
     usual = float(np.median(difference[:: max(1, difference.size // 100_000)]))
@@ -155,7 +156,7 @@ def _steps(samples: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
     if not jumps.size or jumps.size > samples.size // rate:
         return np.zeros(0, dtype=np.int64)
     found: list[int] = []
-    for jump in jumps.tolist():
+    for jump in jumps[_may_last(samples, jumps, rate)].tolist():
         before, after = samples[max(0, jump - rate) : jump], samples[jump + 2 : jump + rate]
         if before.size < rate // 2 or after.size < rate // 2 or (found and jump - found[-1] < rate):
             continue
@@ -163,6 +164,20 @@ def _steps(samples: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
         if abs(float(np.median(after)) - float(np.median(before))) > 5.0 * movement:
             found.append(jump)
     return np.asarray(found, dtype=np.int64)
+
+
+def _may_last(samples: NDArray[np.float32], jumps: NDArray[np.int64], rate: int) -> NDArray[np.bool_]:
+    """Leave out the jumps, QRS complexes above all, of which a few samples show that they return.
+
+    Any sample lies within the movement of its side's median, so that where the medians differ by more than five
+    movements, any two samples across the jump differ by more than three.
+    """
+    first = jumps[:, None] - np.linspace(rate, rate // 4, 8).astype(np.int64)
+    second = jumps[:, None] + np.linspace(2, rate - 1, 8).astype(np.int64)
+    before, after = samples[np.maximum(first, 0)], samples[np.minimum(second, samples.size - 1)]
+    movement = np.maximum(np.ptp(before, axis=1), np.ptp(after, axis=1))
+    near_border = (first[:, 0] < 0) | (second[:, -1] >= samples.size)
+    return np.asarray(near_border | (np.abs(after[:, 0] - before[:, 0]) > 3.0 * movement), dtype=np.bool_)
 
 
 def nearest(samples: NDArray[np.float32], rate: float, new_rate: int, n_samples: int) -> NDArray[np.float32]:

@@ -23,6 +23,7 @@ MODEL_RATE = 64  # Hz
 EPOCH_SAMPLES = EPOCH_SECONDS * MODEL_RATE  # 1920
 CLIP = 6.0  # standard deviations
 SPO2_OFFSET, SPO2_SCALE = 90.0, 10.0
+_CHUNK = 16  # epochs at a time, which in double precision fit a processor's second cache
 _STATE_COLUMN = {channel.name: column for column, channel in enumerate(CHANNELS)}
 
 
@@ -219,16 +220,18 @@ def _wave(
     end = min(total, round(trace.samples.size * MODEL_RATE / trace.rate))
     gap = missing if missing is not None else np.zeros(total, dtype=bool)
     gap[end:] = True
-    if _is_constant(samples[~gap]):
+    if _is_constant(samples[~gap] if gap.any() else samples):
         return np.zeros((n_epochs, EPOCH_SAMPLES), dtype=np.float32), 0.0, 1.0
-    samples = band_pass(samples, gap, channel.band, MODEL_RATE)
-    epochs = samples.reshape(n_epochs, EPOCH_SAMPLES)
-    offset, scale = standard(epochs, gap.reshape(n_epochs, EPOCH_SAMPLES), states)
+    epochs = band_pass(samples, gap, channel.band, MODEL_RATE).reshape(n_epochs, EPOCH_SAMPLES)
+    gap = gap.reshape(n_epochs, EPOCH_SAMPLES)
+    offset, scale = standard(epochs, gap, states)
     if scale == 0.0:
         return np.zeros_like(epochs), offset, 1.0
-    scaled = np.clip((epochs - np.float32(offset)) / np.float32(scale), -CLIP, CLIP)
-    scaled[gap.reshape(n_epochs, EPOCH_SAMPLES)] = 0.0
-    return scaled, offset, scale
+    epochs -= np.float32(offset)
+    epochs /= np.float32(scale)
+    np.clip(epochs, -CLIP, CLIP, out=epochs)
+    epochs[gap] = 0.0
+    return epochs, offset, scale
 
 
 def _is_constant(samples: NDArray[np.float32]) -> bool:
@@ -264,14 +267,25 @@ def standard(epochs: NDArray[np.float32], gap: NDArray[np.bool_], states: NDArra
         values = epochs[~gap]
         deviation = float(values.std(dtype=np.float64)) if values.size else 0.0
         return (float(values.mean(dtype=np.float64)) if values.size else 0.0), deviation
-    spread = epochs.std(axis=1, dtype=np.float64)
+    mean, variance = _moments(epochs)
+    spread = np.sqrt(variance)
     loud = (spread > 5.0 * np.median(spread[chosen])) | (states == State.ARTEFACT)
     loud[1:] |= loud[:-1].copy()  # a filter rings into the next epoch, and, run backwards, into the one before
     loud[:-1] |= loud[1:].copy()
     quiet = chosen & ~loud
-    values = epochs[quiet if quiet.any() else chosen]
-    mean, deviation = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
-    return mean, deviation
+    taken = quiet if quiet.any() else chosen
+    middle = float(mean[taken].mean())
+    return middle, float(np.sqrt((variance[taken] + (mean[taken] - middle) ** 2).mean()))
+
+
+def _moments(epochs: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and variance of every epoch, a few epochs at a time in double precision."""
+    mean, variance = np.empty(epochs.shape[0]), np.empty(epochs.shape[0])
+    for start in range(0, epochs.shape[0], _CHUNK):
+        part = epochs[start : start + _CHUNK].astype(np.float64)
+        mean[start : start + _CHUNK] = part.mean(axis=1)
+        variance[start : start + _CHUNK] = part.var(axis=1)
+    return mean, variance
 
 
 def traces_of(study: PreparedStudy) -> dict[str, Trace]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.psg.channels import CHANNELS
+from core.psg.runs import runs
 
 if TYPE_CHECKING:
     from core.psg.preprocess import Trace
@@ -357,8 +358,7 @@ def _share(true: NDArray[np.bool_], swing: NDArray[np.float32]) -> NDArray[np.fl
 def _long_runs(mask: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
     """Keep the runs of True that are long, or that fill the whole recording."""
     out = np.zeros_like(mask)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+    for start, stop in runs(mask):
         if stop - start >= least or stop - start == mask.size:
             out[start:stop] = True
     return out

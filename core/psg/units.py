@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from core.psg.runs import runs
+
 # Units of voltage in µV.
 _MICROVOLTS = {"V": 1e6, "MV": 1e3, "UV": 1.0, "NV": 1e-3}
 _WORDS = {
@@ -163,8 +165,7 @@ def pulse_rate(samples: NDArray[np.float32], rate: float) -> tuple[NDArray[np.fl
     whole = np.round(samples)
     valid = (samples >= PULSE_RANGE[0]) & (samples <= PULSE_RANGE[1])
     coded = valid & (whole == PULSE_CODE)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], coded, [False]]).astype(np.int8)))
-    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+    for start, stop in runs(coded):
         beside = samples[[place for place in (start - 1, stop) if 0 <= place < samples.size]]
         if not beside.size or not (np.abs(beside - PULSE_CODE) <= PULSE_STEP).all():
             valid[start:stop] = False

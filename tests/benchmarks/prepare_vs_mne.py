@@ -1,8 +1,8 @@
 """An 8-hour, 11-channel EDF prepared by sleepcli and by mne, each in a process of its own: seconds, ratio, peak memory.
 
 Run from the project's root: ``python tests/benchmarks/prepare_vs_mne.py``. Both open the same file, which is in the
-disk cache for both; ours maps, reads, judges and prepares it, mne reads, filters and resamples it. Imports are not
-counted, peak memory is that of the whole process.
+disk cache for both; ours maps, reads, looks for dead sensors, judges and prepares it, mne reads, filters and resamples
+it. Imports are not counted, peak memory is that of the whole process.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pyedflib
+from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[2]
 HOURS = 8
@@ -36,14 +37,15 @@ SIGNALS = (
 OURS = """
 import json, resource, sys, time
 from pathlib import Path
+from core.psg.alternatives import load_living
 from core.psg.channels import resolve
-from core.psg.preprocess import load_traces, prepare
+from core.psg.preprocess import prepare
 from core.psg.recording import open_recording
 start, busy = time.perf_counter(), time.process_time()
 recording = open_recording(Path(sys.argv[1]))
 channel_map = resolve(recording.signals)
 opened = time.perf_counter()
-traces = load_traces(recording, channel_map)
+channel_map, traces = load_living(recording, channel_map)
 loaded = time.perf_counter()
 study = prepare(recording, channel_map, traces)
 end = time.perf_counter()
@@ -68,8 +70,19 @@ print(json.dumps({"seconds": end - start, "read": read - start, "filter": filter
 """
 
 
+def _hour(label: str, rate: int, top: float, generator: np.random.Generator) -> NDArray[np.float64]:
+    """Make an hour of coloured noise; the ECG has beats, effort and airflow breaths."""
+    seconds = np.arange(3600 * rate) / rate
+    if label in ("SpO2", "Position"):
+        return np.full(seconds.size, 96.0 if label == "SpO2" else 2.0)
+    noise = np.convolve(generator.standard_normal(seconds.size), np.ones(4) / 4, "same") * top / 12
+    if label == "ECG":  # 70 beats a minute, 1 mV
+        return noise / 20 + np.exp(-(((seconds * 70 / 60) % 1 - 0.5) ** 2) / 2e-4)
+    return noise if rate >= 256 else noise + top / 3 * np.sin(2 * np.pi * 0.25 * seconds)
+
+
 def write_night(path: Path, hours: int) -> None:
-    """Write a night of coloured noise, an hour at a time."""
+    """Write a night, an hour at a time."""
     writer = pyedflib.EdfWriter(str(path), len(SIGNALS), file_type=pyedflib.FILETYPE_EDF)
     writer.setSignalHeaders(
         [
@@ -87,16 +100,7 @@ def write_night(path: Path, hours: int) -> None:
     )
     generator = np.random.default_rng(0)
     for _ in range(hours):
-        data = []
-        for label, rate, _, top in SIGNALS:
-            noise = generator.standard_normal(3600 * rate)
-            data.append(
-                np.full(noise.size, 96.0)
-                if label == "SpO2"
-                else np.full(noise.size, 2.0)
-                if label == "Position"
-                else np.convolve(noise, np.ones(4) / 4, "same") * top / 12
-            )
+        data = [_hour(label, rate, top, generator) for label, rate, _, top in SIGNALS]
         count = [block.size // 3600 for block in data]
         for second in range(3600):
             for block, width in zip(data, count, strict=True):

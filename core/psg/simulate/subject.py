@@ -136,7 +136,7 @@ def draw_subject(rng: np.random.Generator) -> Subject:
         sleep_latency=float(np.clip(rng.lognormal(np.log(14), 0.6), 3, 60)),
         supine_share=float(rng.beta(2, 2.5)),
         spo2=float(np.clip(rng.normal(96.3 - 1.6 * old, 0.9), 91.5, 98.5)),
-        desaturation_rate=float(rng.lognormal(np.log(0.25), 0.42)),
+        desaturation_rate=float(rng.lognormal(np.log(0.36), 0.42) * (1 + min(ahi, 60) / 120)),
         oxygen_lag=float(rng.uniform(8, 24) + (8 if heart == "heart_failure" else 0)),
         event_seconds=float(np.clip(rng.lognormal(np.log(19.5), 0.25), 12.5, 38)),
         supine_factor=float(rng.lognormal(np.log(1.8), 0.5)),

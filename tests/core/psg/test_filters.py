@@ -103,6 +103,15 @@ def test_heartbeats_and_blinks_are_no_steps() -> None:
     assert peaks.min() > 0.6
 
 
+def test_a_step_among_heartbeats_is_found_where_it_lies() -> None:
+    time = np.arange(RATE * 120) / RATE
+    beats = np.exp(-(((time % 0.9) - 0.4) ** 2) / 0.0004).astype(np.float32)
+    noisy = beats + np.random.default_rng(4).standard_normal(time.size).astype(np.float32) * 0.002
+    noisy[RATE * 60 :] += 40.0
+    out = band_pass(noisy, no_gap(noisy), (0.3, None), RATE)
+    assert np.abs(out).max() < 2.0  # a filter that met the step would ring by 20 and more
+
+
 def test_a_short_gap_is_bridged_and_a_long_one_kept() -> None:
     samples = np.arange(1000, dtype=np.float32)
     samples[100:150] = np.nan
