@@ -127,7 +127,7 @@ def test_rerun_skips_what_is_done_and_redoes_what_changed(folder: Path, tmp_path
 def test_journal_with_a_cut_line_is_read(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     list(run(CopyTask(out), expand([str(folder)]), BatchOptions(out)))
-    journal = out / ".run.jsonl"
+    journal = out / "run.journal"
     journal.write_text(journal.read_text()[:-9])
     rows = list(run(CopyTask(out), expand([str(folder)]), BatchOptions(out)))
     assert sorted(row.outcome for row in rows) == ["done", "skipped", "skipped"]
