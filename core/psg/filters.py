@@ -153,10 +153,13 @@ def _steps(samples: NDArray[np.float32], rate: int) -> NDArray[np.int64]:
     if usual <= 0.0:
         return np.zeros(0, dtype=np.int64)
     jumps = np.flatnonzero(difference > 60.0 * usual) + 1
-    if not jumps.size or jumps.size > samples.size // rate:
+    if not jumps.size or jumps.size > samples.size // 8:  # so many are the signal itself
+        return np.zeros(0, dtype=np.int64)
+    jumps = jumps[_may_last(samples, jumps, rate)]
+    if jumps.size > samples.size // rate:
         return np.zeros(0, dtype=np.int64)
     found: list[int] = []
-    for jump in jumps[_may_last(samples, jumps, rate)].tolist():
+    for jump in jumps.tolist():
         before, after = samples[max(0, jump - rate) : jump], samples[jump + 2 : jump + rate]
         if before.size < rate // 2 or after.size < rate // 2 or (found and jump - found[-1] < rate):
             continue
