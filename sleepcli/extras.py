@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import requires
 
 from core.errors import MissingExtraError
 
 
-@contextmanager
-def training_room(command: str) -> Iterator[None]:
+def training_room(command: str) -> AbstractContextManager[None]:
     """Import torch and its company, or say how to install them.
 
     Raises
@@ -17,8 +16,27 @@ def training_room(command: str) -> Iterator[None]:
     MissingExtraError
         When one of the packages is not installed.
     """
-    wanted = requirements("train")
-    names = {re.split(r"[^A-Za-z0-9]", line)[0] for line in wanted}
+    return extra_room("train", f"sleepcli {command}")
+
+
+@contextmanager
+def extra_room(extra: str, asked: str) -> Iterator[None]:
+    """Import what an extra brings, or say how to install it.
+
+    Parameters
+    ----------
+    extra
+        Name of the extra.
+    asked
+        What needs it, as people typed it.
+
+    Raises
+    ------
+    MissingExtraError
+        When one of the packages is not installed.
+    """
+    wanted = requirements(extra)
+    names = {re.split(r"[^A-Za-z0-9_-]", line)[0].replace("-", "_") for line in wanted}
     try:
         yield
     except ModuleNotFoundError as error:
@@ -27,7 +45,7 @@ def training_room(command: str) -> Iterator[None]:
             raise
         line = " ".join(f'"{requirement}"' for requirement in wanted)
         raise MissingExtraError(
-            f"`sleepcli {command}` needs {package}, which is not installed.", f"Install it with: pip install {line}"
+            f"`{asked}` needs {package}, which is not installed.", f"Install it with: pip install {line}"
         ) from None
 
 
