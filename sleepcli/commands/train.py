@@ -1,5 +1,6 @@
 """`sleepcli train`: a model from prepared studies."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from training.progress import TrainEvent
 
 PER_MILLE = 1000
+MINUTE, HOUR = 60, 3600
 
 
 def train(
@@ -19,17 +21,78 @@ def train(
         list[Path], typer.Argument(metavar="STORE...", help="Prepared .psg studies, or folders of them.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="RUN", help="Run folder; a run there is resumed.")],
-    preset: Annotated[str, typer.Option("--preset", metavar="NAME", help="tiny, nano, small, base.")] = "nano",
-    max_steps: Annotated[int, typer.Option("--max-steps", min=0, help="Optimizer steps; 0: no limit.")] = 0,
-    max_minutes: Annotated[float, typer.Option("--max-minutes", min=0, help="Minutes; 0: no limit.")] = 0.0,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=2, help="Epochs in a batch.")] = 64,
-    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Peak learning rate.")] = 1e-3,
-    device: options.Device = "auto",
-    seed: options.Seed = 0,
-    threads: Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0: all.")] = 0,
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", metavar="NAME", help="tiny, nano, small, base or sleeplm-base.", show_default="nano"),
+    ] = None,
+    max_steps: Annotated[
+        int | None, typer.Option("--max-steps", min=0, help="Optimizer steps; 0: no limit.", show_default="0")
+    ] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option("--max-minutes", min=0, help="Minutes; 0: no limit.", show_default="0")
+    ] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            "--recipe", metavar="FILE", help="TOML file with any option of a run: loss weights, sampler, augmentation."
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=2, help="Epochs in a batch, over all GPUs.", show_default="64")
+    ] = None,
+    accumulate: Annotated[
+        int | None, typer.Option("--accumulate", min=1, help="Batches in an optimizer step.", show_default="1")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option("--learning-rate", help="Peak learning rate.", show_default="0.001")
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            "--precision",
+            metavar="auto|fp32|bf16",
+            autocompletion=options.one_of("auto", "fp32", "bf16"),
+            help="auto: bf16 on a GPU that has it, else fp32.",
+            show_default="auto",
+        ),
+    ] = None,
+    compiled: Annotated[
+        bool | None,
+        typer.Option("--compile/--no-compile", help="Compile the network; minutes at the start.", show_default="no"),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            metavar="auto|cpu|cuda",
+            autocompletion=options.one_of("auto", "cpu", "cuda"),
+            help="auto takes CUDA if it is there.",
+            show_default="auto",
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=0, help="CPU threads; 0: all.", show_default="0")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", "-s", help="Same seed, same result.", show_default="0")] = None,
+    held_out: Annotated[
+        float | None,
+        typer.Option("--held-out", min=0, help="Share of the subjects held out for validation.", show_default="0.1"),
+    ] = None,
     subject_separator: Annotated[
-        str, typer.Option("--subject-separator", help="A study's subject is its name up to this; empty: the name.")
-    ] = "",
+        str | None,
+        typer.Option("--subject-separator", help="A study's subject is its name up to this; without it: the name."),
+    ] = None,
+    checkpoint_minutes: Annotated[
+        float | None,
+        typer.Option("--checkpoint-minutes", min=0, help="Minutes between checkpoints.", show_default="5"),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option("--patience", min=0, help="End after so many validations without a better one; 0: never."),
+    ] = None,
+    tensorboard: Annotated[
+        bool | None, typer.Option("--tensorboard/--no-tensorboard", help="Write TensorBoard files too.")
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Train a model on prepared studies; the same command resumes a run that was stopped.
@@ -42,26 +105,22 @@ def train(
 
       sleepcli train prepared --preset nano --out runs/first --max-minutes 60
 
+      sleepcli train prepared --recipe lab.toml --out runs/lab
+
       sleepcli export runs/first --out models/first
     """
+    given = {name: value for name, value in locals().items() if name not in ("recipe", "json", "stores")}
     with training_room("train"):
         from training.loop import train as train_events
-        from training.options import TrainOptions
-    wishes = TrainOptions(
-        tuple(stores),
-        out,
-        preset=preset,
-        max_steps=max_steps,
-        max_minutes=max_minutes,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        device=device,
-        seed=seed,
-        threads=threads,
-        subject_separator=subject_separator,
-    )
+        from training.recipe import options_of, read_recipe
+    wishes = options_of(read_recipe(recipe) if recipe else {}, {**given, "stores": tuple(stores)})
+    _follow(train_events(wishes), json)
+
+
+def _follow(events: Iterable["TrainEvent"], json: bool) -> None:
+    """Show what a run tells while it goes on."""
     with ui.progress("opening the studies", PER_MILLE) as bar:
-        for event in train_events(wishes):
+        for event in events:
             _show(event, bar, json)
 
 
@@ -70,7 +129,8 @@ def _show(event: "TrainEvent", bar: ui.Bar, json: bool) -> None:
 
     if isinstance(event, TrainStep):
         terms = " ".join(f"{name} {value:.3f}" for name, value in event.losses.items())
-        bar.show(f"step {event.step}: {terms}, {event.epochs_per_second:.0f} epochs/s", PER_MILLE * event.progress)
+        speed = f"{event.epochs_per_second:.0f} epochs/s, {_time(event.eta_seconds)} left"
+        bar.show(f"step {event.step}: {terms}, {speed}", PER_MILLE * event.progress)
     elif isinstance(event, Started):
         subjects = f"{event.training_subjects} subjects to learn from, {event.validation_subjects} held out"
         at = f", resumed at step {event.step}" if event.step else ""
@@ -82,3 +142,10 @@ def _show(event: "TrainEvent", bar: ui.Bar, json: bool) -> None:
         if ui.wants_json(json):
             ui.json_lines([{"run": str(event.run), "steps": event.step, "reason": event.reason, **event.figures}])
         ui.note(f"Done after {event.step} steps ({event.reason}). Next: sleepcli export {event.run} --out MODEL")
+
+
+def _time(seconds: float) -> str:
+    """Give a time to the end as people say it."""
+    if seconds >= HOUR:
+        return f"{seconds / HOUR:.1f} h"
+    return f"{seconds / MINUTE:.0f} min" if seconds >= MINUTE else f"{seconds:.0f} s"
