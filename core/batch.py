@@ -4,7 +4,7 @@ The work on one study is a task: a picklable callable that takes a `StudyInput` 
 A batch journals each finished study in the output folder, so that a killed run goes on where it stopped.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def run(task: Task, items: Sequence[StudyInput], options: BatchOptions) -> Iterator[StudyRow]:
+def run(task: Task, items: Sequence[StudyInput], options: BatchOptions) -> Generator[StudyRow, None, None]:
     """Process studies and yield a row each, in the order in which they finish.
 
     Studies whose journal entry has the same content, model and options, and whose files are still there,

@@ -30,12 +30,9 @@ from sleepcli.commands import (
     train,
 )
 from sleepcli.config import ConfiguredGroup, defaults
-from sleepcli.run import DEBUG
+from sleepcli.run import DEBUG, INTERRUPTED
 
 EXAMPLES = "[bold]Examples[/]"
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
-
 
 def bounded(command: Callable[..., None]) -> Callable[..., None]:
     """Make every failure of a command one sentence on standard error and the documented exit code."""

@@ -65,6 +65,17 @@ OnError = Annotated[
         help="What to do after a study that fails.",
     ),
 ]
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", metavar="SECONDS", min=0.1, help="Give a study up that takes longer; the others go on."),
+]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Try again what failed in an earlier run and has not changed.")
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option("--cluster", metavar="tcp://HOST:PORT|slurm", help="Work on a Dask cluster, or as jobs of Slurm."),
+]
 ScoringFile = Annotated[
     Path | None,
     typer.Option("--scoring", metavar="FILE", help="Human scoring of the study; found beside it by itself."),

@@ -3,7 +3,8 @@
 import os
 import platform
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -12,14 +13,19 @@ from typing import Any
 
 import typer
 
-from core.batch import BatchOptions, StudyInput, StudyRow, Task, exit_code, expand, run, write_report
-from core.errors import UsageError
+from core.batch import BatchOptions, StudyInput, StudyRow, Task, exit_code, expand, run
+from core.errors import SleepcliError, UsageError
 from sleepcli import ui
+from sleepcli.batch_talk import BatchTalk
+from sleepcli.extras import extra_room
+from sleepcli.interrupts import stoppable
 
 REPORTED_PACKAGES = ("sleepcli", "numpy", "scipy", "edfio", "mne", "onnxruntime-gpu", "onnxruntime", "tokenizers")
 ON_ERROR = ("continue", "abort")
 DEBUG: ContextVar[bool] = ContextVar("debug", default=False)
 """Whether `--debug` asked where errors come from."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,14 @@ class RunOptions:
     study_id: str | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
     """Model, its hash, device and options, for run.json; the outputs depend on `about["key"]`."""
+    timeout: float | None = None
+    """Seconds for one study."""
+    retry_failed: bool = False
+    """Whether what failed before is tried again."""
+    cluster: str | None = None
+    """`slurm` or the address of a Dask scheduler."""
+    has_report: bool = True
+    """Whether run.json and run.csv are written."""
 
 
 def studies_of(paths: Sequence[str], study_id: str | None = None) -> list[StudyInput]:
@@ -71,30 +85,83 @@ def run_studies(
     list of StudyRow
         One a study; `finish` turns them into the exit code.
     """
-    if options.on_error not in ON_ERROR:
-        raise UsageError(f"--on-error {options.on_error} is not known.", "It is continue or abort.")
     items = studies_of(paths, options.study_id)
     if len(items) > 1 and options.about.get("options", {}).get("scoring"):
         raise UsageError(
             f"--scoring is of one study, and {len(items)} were given.",
             "Give one study at a time, or keep each scoring beside its study.",
         )
-    key = f"sleepcli {version('sleepcli')} {options.about.get('key', '')}"
-    batch = BatchOptions(options.out, options.jobs, options.on_error, key)
+    return run_items(task, items, options, show)
+
+
+def run_items(
+    task: Task, items: Sequence[StudyInput], options: RunOptions, show: Callable[[StudyRow], None]
+) -> list[StudyRow]:
+    """Run a task over studies; see `run_studies`.
+
+    Raises
+    ------
+    UsageError
+        An option has a value that does not exist, or the output folder or the cluster cannot be used.
+    SleepcliError
+        Another run writes to the output folder.
+    """
+    if options.on_error not in ON_ERROR:
+        raise UsageError(f"--on-error {options.on_error} is not known.", "It is continue or abort.")
+    talk_of = BatchTalk(options.command, len(items))
     rows: list[StudyRow] = []
-    try:
-        with ui.progress(options.command, len(items)) as bar:
-            for row in run(task, items, batch):
-                rows.append(row)
-                bar.advance(row.study)
-                with bar.hidden():
-                    talk(row)
-                    if row.outcome != "failed":
-                        _print(row, options, show)
-    finally:
-        if options.out is not None and rows:
-            write_report(options.out, _about(options), rows)
+    with ExitStack() as held:
+        if options.cluster is not None:
+            held.enter_context(extra_room("cluster", f"sleepcli {options.command} --cluster"))
+        stop = held.enter_context(stoppable(talk_of.stopping if len(items) > 1 else None))
+        held.enter_context(talk_of)
+        batch = _batch(options, len(items), stop, talk_of.began)
+        for row in held.enter_context(closing(_told(run(task, items, batch), len(items), options.on_error))):
+            rows.append(row)
+            with talk_of.about(row):
+                talk(row)
+                if row.outcome != "failed":
+                    _print(row, options, show)
+    if stop() and len(rows) < len(items):
+        kept = "The same command goes on from there." if options.out is not None else "Without --out nothing is kept."
+        ui.note(f"Stopped after {len(rows)} of {len(items)} studies. {kept}")
+        raise typer.Exit(INTERRUPTED)
     return rows
+
+
+def _told(rows: Generator[StudyRow, None, None], count: int, on_error: str) -> Generator[StudyRow, None, None]:
+    """Yield rows; what ends a batch after some of them is told here, and the exit code is that of the rows."""
+    seen: list[StudyRow] = []
+    try:
+        with closing(rows):
+            for row in rows:
+                seen.append(row)
+                yield row
+    except SleepcliError as error:
+        if seen and seen[-1].outcome == "failed" and on_error == "abort":
+            ui.note("Stopped at this failure, because --on-error is abort.")
+        elif len(seen) == count:  # all studies are done, and the report cannot be written
+            ui.error(error.message, error.hint)
+            raise typer.Exit(exit_code(seen) or 1) from None
+        else:
+            raise
+
+
+def _batch(
+    options: RunOptions, count: int, stop: Callable[[], bool], began: Callable[[int, str], None]
+) -> BatchOptions:
+    return BatchOptions(
+        out=options.out,
+        jobs=options.jobs,
+        on_error=options.on_error,
+        key=f"sleepcli {version('sleepcli')} {options.about.get('key', '')}",
+        timeout=options.timeout,
+        retry_failed=options.retry_failed,
+        cluster=options.cluster,
+        about={**_about(options), "given": count} if options.has_report else None,
+        stop=stop,
+        started=began,
+    )
 
 
 def finish(rows: Sequence[StudyRow]) -> None:
@@ -115,8 +182,6 @@ def talk(row: StudyRow) -> None:
         ui.error(row.message if row.study in row.message else f"{row.study}: {row.message}", row.hint)
     for warning in row.result.warnings:
         ui.warn(f"{row.study}: {warning}")
-    if row.outcome == "skipped":
-        ui.note(f"{row.study}: already done, nothing has changed.")
 
 
 def _print(row: StudyRow, options: RunOptions, show: Callable[[StudyRow], None]) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.markdown import Markdown
 from rich.markup import escape
 from rich.progress import (
@@ -18,11 +19,12 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from sleepcli.drawings.line import Line
@@ -136,11 +138,65 @@ class Bar:
         self._progress.start()
 
 
+class Board:
+    """The progress of a batch on standard error: all studies with the time left, and a row a worker."""
+
+    def __init__(self, text: str, total: int) -> None:
+        self._text = text
+        wide = Column(no_wrap=True, overflow="ellipsis", max_width=40)
+        self._all = Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"), console=stderr(),
+        )  # fmt: skip
+        self._each = Progress(TextColumn("  {task.description}", table_column=wide), TimeElapsedColumn())
+        self._total = self._all.add_task(escape(text), total=total, left="")
+        self._workers: dict[int, TaskID] = {}
+        shown = Group(self._all, self._each)
+        self._live = Live(shown, console=self._all.console, transient=True, redirect_stdout=False, refresh_per_second=4)
+
+    def __enter__(self) -> "Board":
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def began(self, worker: int, study: str) -> None:
+        """Show which study a worker has now."""
+        text = escape(f"worker {worker}  {study}" if worker else study)
+        if worker in self._workers:
+            self._each.reset(self._workers[worker], description=text, visible=True)
+        else:
+            self._workers[worker] = self._each.add_task(text, total=None)
+
+    def ended(self, worker: int, left: str) -> None:
+        """Count a study as finished, and say how long the others will take."""
+        if worker in self._workers:
+            self._each.update(self._workers[worker], visible=False)
+        self._all.update(self._total, advance=1, left=escape(left))
+
+    def say(self, text: str) -> None:
+        """Change the text before the bar."""
+        self._all.update(self._total, description=escape(text))
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Take the board off the terminal while results and talk are printed there."""
+        self._live.stop()
+        yield
+        self._live.start()
+
+
+def is_watched() -> bool:
+    """Whether standard error is a terminal that can show progress."""
+    return stderr().is_terminal and os.environ.get("TERM") != "dumb"
+
+
 @contextmanager
 def progress(text: str, total: float | None) -> Iterator[Bar]:
     """Show a progress bar on a terminal; nothing elsewhere. Standard output is not redirected to the bar's stream."""
     console = stderr()
-    if not console.is_terminal or os.environ.get("TERM") == "dumb":
+    if not is_watched():
         yield Bar(None, None)
         return
     count = MofNCompleteColumn() if total is not None else TextColumn("")

@@ -30,6 +30,9 @@ def caption(
     json: options.Json = False,
     jobs: options.Jobs = 1,
     on_error: options.OnError = "continue",
+    timeout: options.Timeout = None,
+    retry_failed: options.RetryFailed = False,
+    cluster: options.Cluster = None,
     scoring: options.ScoringFile = None,
     no_scoring: options.NoScoring = False,
     lights_off: options.LightsOff = None,
@@ -59,10 +62,11 @@ def caption(
     if measured:
         choice, about = None, {"model": None, "options": wishes, "key": f"measured {sorted(wishes.items())}"}
     else:
-        choice = model_choice(model, device, batch, jobs)
+        choice = model_choice(model, device, batch, 1 if cluster else jobs)
         about = about_model(choice, wishes)
     task = CaptionTask(out, choice, read, CaptionOptions(chosen))
-    rows = run_studies(task, paths, RunOptions("caption", out, jobs, on_error, json, study_id, about), show_captions)
+    wanted = RunOptions("caption", out, jobs, on_error, json, study_id, about, timeout, retry_failed, cluster)
+    rows = run_studies(task, paths, wanted, show_captions)
     finish(rows)
 
 

@@ -14,6 +14,9 @@ def embed(
     json: options.Json = False,
     jobs: options.Jobs = 1,
     on_error: options.OnError = "continue",
+    timeout: options.Timeout = None,
+    retry_failed: options.RetryFailed = False,
+    cluster: options.Cluster = None,
     montage: options.MontageFile = None,
     study_id: options.StudyId = None,
     batch: options.Batch = 0,
@@ -28,10 +31,11 @@ def embed(
     """
     from core.inference.tasks import EmbedTask
 
-    choice = model_choice(model, device, batch, jobs)
+    choice = model_choice(model, device, batch, 1 if cluster else jobs)
     task = EmbedTask(out, choice, reading(montage, no_scoring=True))
     about = about_model(choice, {})
-    rows = run_studies(task, paths, RunOptions("embed", out, jobs, on_error, json, study_id, about), _show)
+    wanted = RunOptions("embed", out, jobs, on_error, json, study_id, about, timeout, retry_failed, cluster)
+    rows = run_studies(task, paths, wanted, _show)
     finish(rows)
 
 

@@ -17,6 +17,9 @@ def prepare(
     json: options.Json = False,
     jobs: options.Jobs = 1,
     on_error: options.OnError = "continue",
+    timeout: options.Timeout = None,
+    retry_failed: options.RetryFailed = False,
+    cluster: options.Cluster = None,
     scoring: options.ScoringFile = None,
     no_scoring: options.NoScoring = False,
     lights_off: options.LightsOff = None,
@@ -37,7 +40,8 @@ def prepare(
     read = reading(montage, scoring, no_scoring, lights_off, lights_on)
     about = {"options": said(read), "key": f"prepare {sorted(said(read).items())}"}
     task = PrepareTask(out, read)
-    rows = run_studies(task, paths, RunOptions("prepare", out, jobs, on_error, json, study_id, about), _show)
+    wanted = RunOptions("prepare", out, jobs, on_error, json, study_id, about, timeout, retry_failed, cluster)
+    rows = run_studies(task, paths, wanted, _show)
     finish(rows)
 
 

@@ -5,11 +5,10 @@ from typing import Annotated
 
 import typer
 
-from core.batch import BatchOptions, StudyInput, StudyRow
-from core.batch import run as run_batch
+from core.batch import StudyInput, StudyRow
 from core.errors import UsageError
 from sleepcli import options, ui
-from sleepcli.run import finish
+from sleepcli.run import RunOptions, finish, run_items
 
 
 def simulate(
@@ -43,16 +42,14 @@ def simulate(
         NightOptions(hours=hours),
         {name: followed[number % len(followed)] for number, name in enumerate(names) if followed},
     )
-    out.mkdir(parents=True, exist_ok=True)
-    rows: list[StudyRow] = []
-    with ui.progress("simulating", count) as bar:
-        for row in run_batch(task, [StudyInput(out, name) for name in names], BatchOptions(out, jobs, key=f"{hours}")):
-            rows.append(row)
-            bar.advance(row.study)
-            if row.outcome == "failed":
-                ui.error(f"{row.study}: {row.message}", row.hint)
+    wanted = RunOptions("simulate", out, jobs, json=json, has_report=False, about={"key": f"{hours}"})
+    rows = run_items(task, [StudyInput(out, name) for name in names], wanted, _quiet)
     _show(rows, out, json)
     finish(rows)
+
+
+def _quiet(_: StudyRow) -> None:
+    """The nights come in one table at the end."""
 
 
 def _name(seed: int, number: int, tracks: list[Path]) -> str:
@@ -78,8 +75,6 @@ def _by_night(track: Path) -> list[str]:
 
 def _show(rows: list[StudyRow], out: Path, json: bool) -> None:
     made = [row for row in rows if row.outcome != "failed"]
-    if ui.wants_json(json):
-        ui.json_lines({"study": row.study, "files": list(row.result.files), **row.result.figures} for row in made)
-    elif made:
+    if made and not ui.wants_json(json):
         columns = ["study", *made[0].result.figures]
         ui.table(f"Simulated nights in {out}", columns, [[row.study, *row.result.figures.values()] for row in made])

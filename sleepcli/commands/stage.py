@@ -16,6 +16,9 @@ def stage(
     json: options.Json = False,
     jobs: options.Jobs = 1,
     on_error: options.OnError = "continue",
+    timeout: options.Timeout = None,
+    retry_failed: options.RetryFailed = False,
+    cluster: options.Cluster = None,
     scoring: options.ScoringFile = None,
     no_scoring: options.NoScoring = False,
     lights_off: options.LightsOff = None,
@@ -38,11 +41,12 @@ def stage(
     """
     from core.inference.tasks import StageTask
 
-    choice = model_choice(model, device, batch, jobs)
+    choice = model_choice(model, device, batch, 1 if cluster else jobs)
     read = reading(montage, scoring, no_scoring, lights_off, lights_on)
     task = StageTask(out, choice, read)
     about = about_model(choice, said(read))
-    rows = run_studies(task, paths, RunOptions("stage", out, jobs, on_error, json, study_id, about), show_stages)
+    wanted = RunOptions("stage", out, jobs, on_error, json, study_id, about, timeout, retry_failed, cluster)
+    rows = run_studies(task, paths, wanted, show_stages)
     finish(rows)
 
 
