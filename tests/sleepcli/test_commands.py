@@ -56,22 +56,22 @@ def short(folder: Path) -> Path:
 @pytest.mark.parametrize("make", [empty, noise])
 @pytest.mark.parametrize("command", ["stage", "caption", "embed", "info"])
 def test_unreadable_file_is_one_sentence(
-    sleepcli: Command, tmp_path: Path, make: Callable[[Path], Path], command: str
+    program: Command, tmp_path: Path, make: Callable[[Path], Path], command: str
 ) -> None:
     path = make(tmp_path)
-    assert_one_sentence(sleepcli(command, path), 3, path.name)
+    assert_one_sentence(program(command, path), 3, path.name)
 
 
-def test_missing_file_is_wrong_usage(sleepcli: Command) -> None:
-    assert_one_sentence(sleepcli("stage", "nowhere.edf"), 2, "nowhere.edf")
+def test_missing_file_is_wrong_usage(program: Command) -> None:
+    assert_one_sentence(program("stage", "nowhere.edf"), 2, "nowhere.edf")
 
 
-def test_staging_without_eeg_says_what_is_there(sleepcli: Command, tmp_path: Path) -> None:
-    assert_one_sentence(sleepcli("stage", no_eeg(tmp_path)), 3, "EEG", "THX", "AF")
+def test_staging_without_eeg_says_what_is_there(program: Command, tmp_path: Path) -> None:
+    assert_one_sentence(program("stage", no_eeg(tmp_path)), 3, "EEG", "THX", "AF")
 
 
-def test_captions_without_eeg_tell_the_other_domains(sleepcli: Command, tmp_path: Path) -> None:
-    result = sleepcli("caption", no_eeg(tmp_path))
+def test_captions_without_eeg_tell_the_other_domains(program: Command, tmp_path: Path) -> None:
+    result = program("caption", no_eeg(tmp_path))
     assert result.returncode == 0, result.stderr
     rows = lines(result)
     assert {row["stage"] for row in rows} == {"?"}
@@ -92,35 +92,35 @@ def test_captions_without_eeg_tell_the_other_domains(sleepcli: Command, tmp_path
     ],
 )
 def test_wrong_usage_is_one_sentence(
-    sleepcli: Command, study: Path, arguments: tuple[str, ...], words: tuple[str, ...]
+    program: Command, study: Path, arguments: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
-    result = sleepcli(*(argument.format(study=study) for argument in arguments))
+    result = program(*(argument.format(study=study) for argument in arguments))
     assert_one_sentence(result, 2, *words)
 
 
-def test_unknown_channel_in_a_montage_is_named(sleepcli: Command, study: Path, tmp_path: Path) -> None:
+def test_unknown_channel_in_a_montage_is_named(program: Command, study: Path, tmp_path: Path) -> None:
     montage = tmp_path / "lab.toml"
     montage.write_text('[channels]\nEEG_C3 = "EEG C3-M3"\n')
-    result = sleepcli("info", study, "--montage", montage)
+    result = program("info", study, "--montage", montage)
     assert result.returncode in (2, 3)
     assert "EEG C3-M2" in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_damaged_bundle_is_refused(sleepcli: Command, study: Path, model: Path, tmp_path: Path) -> None:
+def test_damaged_bundle_is_refused(program: Command, study: Path, model: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged"
     shutil.copytree(model, damaged)
     graph = damaged / "signal_encoder.onnx"
     content = bytearray(graph.read_bytes())
     content[len(content) // 2] ^= 1
     graph.write_bytes(content)
-    assert_one_sentence(sleepcli("stage", study, "--model", damaged), 2, "damaged")
+    assert_one_sentence(program("stage", study, "--model", damaged), 2, "damaged")
 
 
-def test_a_batch_completes_the_others(sleepcli: Command, study: Path, tmp_path: Path) -> None:
+def test_a_batch_completes_the_others(program: Command, study: Path, tmp_path: Path) -> None:
     broken = [empty(tmp_path), noise(tmp_path), tmp_path / "gone.edf"]
     out = tmp_path / "out"
-    result = sleepcli("stage", study, *broken, "--out", out)
+    result = program("stage", study, *broken, "--out", out)
     assert result.returncode == 1
     assert result.stderr.count("Error:") == 3
     assert (out / "study.stages.csv").exists()
@@ -129,9 +129,9 @@ def test_a_batch_completes_the_others(sleepcli: Command, study: Path, tmp_path: 
     assert not [path for path in out.iterdir() if path.name.endswith(".part")]
 
 
-def test_stage_writes_the_contract(sleepcli: Command, study: Path, tmp_path: Path) -> None:
+def test_stage_writes_the_contract(program: Command, study: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert sleepcli("stage", study, "--out", out).returncode == 0
+    assert program("stage", study, "--out", out).returncode == 0
     with (out / "study.stages.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert list(rows[0]) == STAGE_COLUMNS
@@ -143,9 +143,9 @@ def test_stage_writes_the_contract(sleepcli: Command, study: Path, tmp_path: Pat
         assert row["stage"] == max(chances, key=chances.__getitem__)
 
 
-def test_caption_writes_the_contract(sleepcli: Command, study: Path, tmp_path: Path) -> None:
+def test_caption_writes_the_contract(program: Command, study: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert sleepcli("caption", study, "--out", out).returncode == 0
+    assert program("caption", study, "--out", out).returncode == 0
     rows = [json.loads(line) for line in (out / "study.captions.jsonl").read_text().splitlines()]
     assert len(rows) == 4
     for row in rows:
@@ -158,16 +158,16 @@ def test_caption_writes_the_contract(sleepcli: Command, study: Path, tmp_path: P
     assert (out / "study.stages.csv").exists()
 
 
-def test_embeddings_are_unit_vectors(sleepcli: Command, study: Path, tmp_path: Path) -> None:
-    assert sleepcli("embed", study, "--out", tmp_path / "out").returncode == 0
+def test_embeddings_are_unit_vectors(program: Command, study: Path, tmp_path: Path) -> None:
+    assert program("embed", study, "--out", tmp_path / "out").returncode == 0
     vectors = np.load(tmp_path / "out" / "study.embeddings.npy")
     assert vectors.dtype == np.float32
     assert vectors.shape[0] == 4
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
-def test_query_gives_hits_best_first(sleepcli: Command, study: Path) -> None:
-    result = sleepcli("query", "deep sleep", study, "--top", "3")
+def test_query_gives_hits_best_first(program: Command, study: Path) -> None:
+    result = program("query", "deep sleep", study, "--top", "3")
     assert result.returncode == 0, result.stderr
     hits = lines(result)
     assert len(hits) <= 3
@@ -177,60 +177,60 @@ def test_query_gives_hits_best_first(sleepcli: Command, study: Path) -> None:
     assert "understood:" in result.stderr
 
 
-def test_prepared_study_gives_what_its_edf_gives(sleepcli: Command, study: Path, tmp_path: Path) -> None:
-    assert sleepcli("prepare", study, "--out", tmp_path / "prepared").returncode == 0
-    whole = sleepcli("caption", study)
-    prepared = sleepcli("caption", tmp_path / "prepared" / "study.psg")
+def test_prepared_study_gives_what_its_edf_gives(program: Command, study: Path, tmp_path: Path) -> None:
+    assert program("prepare", study, "--out", tmp_path / "prepared").returncode == 0
+    whole = program("caption", study)
+    prepared = program("caption", tmp_path / "prepared" / "study.psg")
     assert whole.returncode == prepared.returncode == 0
     assert whole.stdout == prepared.stdout
 
 
-def test_batch_size_changes_nothing(sleepcli: Command, study: Path) -> None:
-    results = [sleepcli("caption", study, "--batch", batch) for batch in (1, 3)]
+def test_batch_size_changes_nothing(program: Command, study: Path) -> None:
+    results = [program("caption", study, "--batch", batch) for batch in (1, 3)]
     assert results[0].stdout == results[1].stdout
     assert results[0].stdout
 
 
-def test_an_array_is_a_prepared_study(sleepcli: Command, tmp_path: Path) -> None:
+def test_an_array_is_a_prepared_study(program: Command, tmp_path: Path) -> None:
     array = np.random.default_rng(0).standard_normal((3, 10, 1920)).astype(np.float32)
     array[:, 9] = 2.0
     np.save(tmp_path / "array.npy", array)
-    result = sleepcli("stage", tmp_path / "array.npy")
+    result = program("stage", tmp_path / "array.npy")
     assert result.returncode == 0, result.stderr
     assert len(lines(result)) == 3
 
 
-def test_scoring_beside_the_study_gives_the_stages(sleepcli: Command, study: Path, tmp_path: Path) -> None:
+def test_scoring_beside_the_study_gives_the_stages(program: Command, study: Path, tmp_path: Path) -> None:
     wanted = ["N3", "R", "?", "W"]
     rows = "".join(f"{epoch},{30 * epoch},30,{stage}\n" for epoch, stage in enumerate(wanted))
     (tmp_path / "study.stages.csv").write_text("epoch,onset,duration,stage\n" + rows)
-    assert [row["stage"] for row in lines(sleepcli("stage", study))] == wanted
-    unaided = lines(sleepcli("stage", study, "--no-scoring"))
+    assert [row["stage"] for row in lines(program("stage", study))] == wanted
+    unaided = lines(program("stage", study, "--no-scoring"))
     assert all(row["p_W"] is not None for row in unaided)
 
 
-def test_own_output_beside_the_study_is_no_scoring(sleepcli: Command, study: Path, tmp_path: Path) -> None:
-    first = sleepcli("stage", study, "--out", tmp_path)
+def test_own_output_beside_the_study_is_no_scoring(program: Command, study: Path, tmp_path: Path) -> None:
+    first = program("stage", study, "--out", tmp_path)
     assert first.returncode == 0, first.stderr
-    again = lines(sleepcli("stage", study))
+    again = lines(program("stage", study))
     assert all(row["p_W"] is not None for row in again)
 
 
-def test_no_output_holds_a_patient_field(sleepcli: Command, study: Path, tmp_path: Path) -> None:
+def test_no_output_holds_a_patient_field(program: Command, study: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     for arguments in (("caption", study, "--out", out), ("embed", study, "--out", out), ("info", study, "--json")):
-        result = sleepcli(*arguments)
+        result = program(*arguments)
         assert PLANTED not in result.stdout + result.stderr
-    sleepcli("prepare", study, "--out", out)
+    program("prepare", study, "--out", out)
     for path in out.rglob("*"):
         if path.is_file():
             assert PLANTED.encode() not in path.read_bytes(), path
 
 
-def test_written_montage_reads_back(sleepcli: Command, study: Path, tmp_path: Path) -> None:
+def test_written_montage_reads_back(program: Command, study: Path, tmp_path: Path) -> None:
     montage = tmp_path / "lab.toml"
-    first = sleepcli("info", study, "--write-montage", montage)
-    again = sleepcli("info", study, "--montage", montage)
+    first = program("info", study, "--write-montage", montage)
+    again = program("info", study, "--montage", montage)
     assert first.returncode == again.returncode == 0, again.stderr
     sources = [[channel["source"] for channel in lines(result)[0]["channels"]] for result in (first, again)]  # type: ignore[attr-defined]
     assert sources[0] == sources[1]
@@ -242,15 +242,15 @@ def test_list_on_standard_input(sleepcli: Command, study: Path) -> None:
     assert len(lines(result)) == 4
 
 
-def test_rerun_skips_what_is_done(sleepcli: Command, study: Path, tmp_path: Path) -> None:
+def test_rerun_skips_what_is_done(program: Command, study: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    first, again = (sleepcli("stage", study, "--out", out) for _ in range(2))
+    first, again = (program("stage", study, "--out", out) for _ in range(2))
     assert lines(first)[0]["outcome"] == "done"
     assert lines(again)[0]["outcome"] == "skipped"
 
 
-def test_doctor_reports_as_json(sleepcli: Command) -> None:
-    result = sleepcli("doctor")
+def test_doctor_reports_as_json(program: Command) -> None:
+    result = program("doctor")
     found = {str(row["what"]): row for row in lines(result)}
     assert found["python"]["state"] == "ok"
     assert found["top-level packages"]["state"] == "ok"
