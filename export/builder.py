@@ -80,6 +80,12 @@ class GraphBuilder:
         self._graph.append(node)
         return node.outputs[0]
 
+    def halves(self, value: ir.Value, axis: int) -> tuple[ir.Value, ir.Value]:
+        """Split an axis into two equal parts."""
+        node = ir.node("Split", [value], {"axis": axis, "num_outputs": 2}, num_outputs=2)
+        self._graph.append(node)
+        return node.outputs[0], node.outputs[1]
+
     def reshape(self, value: ir.Value, shape: Sequence[int] | ir.Value) -> ir.Value:
         """Reshape to lengths, of which 0 keeps an axis and -1 takes what is left, or to a computed shape."""
         return self.op("Reshape", value, shape if isinstance(shape, ir.Value) else self.constant(shape))

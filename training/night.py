@@ -1,102 +1,261 @@
-"""The night model: stages from the course of band powers over a whole night, in both directions of time."""
+"""`train --night`: stages and events read from the course of a whole night, as two small networks in one run folder."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as functional
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from core.language.band_course import BANDS, N_FEATURES, night_features
-from core.psg.scoring import STAGES
+from core.errors import UsageError
+from core.files import content_hash, write_text
+from core.inference.course_graphs import RESPIRATORY, detected_events
+from core.inference.event_figures import NOTHING, EventFigures, event_figures
+from core.inference.figures import interval_by_subject, staging_figures
+from core.psg.scoring import Event
+from training import night_events, night_stages
+from training.checkpoint import read_weights, write_weights
+from training.course import CourseConfig, CourseNet
+from training.night_events import EventCourse, EventOptions, event_network, train_events
+from training.night_stages import ScoredCourse, StageOptions, stage_network, stage_scores, train_stages
+from training.studies import find_stores, open_study, split_subjects
 
-UNSCORED = -100
-"""Label of an epoch without a stage; the loss passes over it."""
-
-
-@dataclass(frozen=True)
-class NightConfig:
-    """Sizes of a night model."""
-
-    hidden: int = 64
-    """Width of each direction."""
-    layers: int = 2
-    """Recurrent layers."""
-    members: int = 4
-    """Networks whose log-probabilities are averaged; they differ in seed."""
-    dropout: float = 0.3
-    """Between the layers and before the output, in training."""
+META = "night.json"
+STAGES_FILE, EVENTS_FILE = "night_stages.safetensors", "night_events.safetensors"
+GRID = tuple(round(0.2 + 0.05 * step, 2) for step in range(13))
+"""Thresholds that are tried on the held-out studies."""
+LEAST_EVENTS = 20
+"""Events of a type in the held-out studies under which no threshold can be chosen: the type is left out."""
 
 
 @dataclass(frozen=True)
 class NightOptions:
-    """Wishes of a caller about training."""
+    """Wishes of a caller."""
 
-    passes: int = 20
-    """Times that the material is gone over by each member."""
-    batch: int = 32
-    """Sequences in a step."""
-    lengths: tuple[int, ...] = (60, 120, 200, 200)
-    """Epochs of a sequence, one drawn a step: half an hour and more."""
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-2
-    smoothing: float = 0.05
-    """Label smoothing: human scorers agree with each other on about four epochs in five."""
-    seed: int = 0
+    stores: tuple[Path, ...]
+    """Prepared studies, or folders of them."""
+    out: Path
+    """Run folder; what a killed run has finished there is kept."""
+    tracks: Path | None = None
+    """Folder of band-power tracks (`SS__N.npz`), which teach stages too."""
+    folds: int = 0
+    """Cross-validation over the subjects of the tracks before the network that is kept; 0 or 1: none."""
+    held_out: float = 0.15
+    """Share of the studies' subjects on which figures are taken and thresholds chosen."""
+    store_share: float = 0.5
+    """How often a study is drawn against a track, both by the night."""
+    subject_separator: str = ""
+    """A study's subject is its name up to this; empty: the name."""
+    stages: StageOptions = field(default_factory=StageOptions)
+    events: EventOptions = field(default_factory=EventOptions)
 
 
 @dataclass(frozen=True)
-class ScoredCourse:
-    """A scored night as the night model reads it."""
+class NightEvent:
+    """How far a run is."""
 
-    name: str
-    subject: str
-    """Nights of one subject stand on one side of a split."""
-    eegs: NDArray[np.float32]
-    """[derivations, N, 5] log band powers, NaN where unseen; any mixture of them may be shown."""
-    eog: NDArray[np.float32]
-    """[N, 5] likewise."""
-    stages: NDArray[np.int64]
-    """[N] index in `STAGES`, or `UNSCORED`."""
+    part: str
+    """`fold`, `stages`, `events` or `done`."""
+    progress: float
+    """Of the part, 0 to 1."""
+    figures: Mapping[str, Any]
+    """Figures of a part that is finished."""
 
 
-class Member(nn.Module):
-    """One bidirectional recurrent network: `features [B, T, F]` → `logits [B, T, 5]`."""
+def train_night(options: NightOptions) -> Iterator[NightEvent]:
+    """Train the night model.
 
-    def __init__(self, config: NightConfig) -> None:
-        super().__init__()
-        width = config.hidden
-        self.input = nn.Linear(N_FEATURES, width)
-        self.drop = nn.Dropout(config.dropout)
-        self.course = nn.GRU(
-            width, width, config.layers, batch_first=True, bidirectional=True, dropout=config.dropout
-        )
-        self.output = nn.Linear(2 * width, len(STAGES))
+    Yields
+    ------
+    NightEvent
+        Progress, and the figures of each part when it is done.
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Read nights."""
-        hidden = self.drop(functional.gelu(self.input(features)))
-        return self.output(self.drop(self.course(hidden)[0]))  # (batch, epoch, stage)
+    Raises
+    ------
+    UsageError
+        Nothing to learn from.
+    """
+    studies = [open_study(path, separator=options.subject_separator) for path in find_stores(options.stores)]
+    if not studies:
+        raise UsageError("There is no prepared study to learn from.", "Make some with `sleepcli prepare`.")
+    held = set(split_subjects([study.subject for study in studies], options.held_out, options.stages.seed).validation)
+    files = sorted(options.tracks.glob("*.npz")) if options.tracks else []
+    if options.tracks and not files:
+        raise UsageError(f"{options.tracks} holds no tracks.", "Give a folder of .npz files.")
+    tracks = [night_stages.of_track(path) for path in files]
+    courses = [night_stages.of_study(study, options.store_share if tracks else 1.0) for study in studies]
+    meta: dict[str, Any] = {
+        "data": {study.prepared.study: study.prepared.source_hash for study in studies},
+        "tracks": {path.name: content_hash(path) for path in files},
+        "held_out": sorted(hashlib.sha256(name.encode()).hexdigest()[:12] for name in held),
+        "figures": {},
+    }
+    options.out.mkdir(parents=True, exist_ok=True)
+    if tracks and options.folds > 1:
+        yield from _folds(tracks, options, meta)
+    learned = [*tracks, *(course for course in courses if course.subject not in held)]
+    yield from _stages(learned, [course for course in courses if course.subject in held], options, meta)
+    nights = [night_events.of_study(study.prepared, study.subject) for study in studies if _has_events(study.prepared)]
+    if any(night.subject not in held for night in nights):
+        truth = {study.prepared.study: study.prepared.scoring.events for study in studies if study.prepared.scoring}
+        yield from _events(nights, held, truth, options, meta)
+    write_text(options.out / META, json.dumps(meta, indent=1) + "\n")
+    yield NightEvent("done", 1.0, meta["figures"])
 
 
-class NightModel(nn.Module):
-    """The members together: `features [B, T, F]` → `log_probabilities [B, T, 5]`, normalised."""
+def load_part(run: Path, part: str) -> tuple[CourseNet, dict[str, Any]] | None:
+    """Read one network of a run, `stages` or `events`, and what night.json says of it; None where it was not trained.
 
-    def __init__(self, config: NightConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.members = nn.ModuleList(Member(config) for _ in range(config.members))
-        self.register_buffer("temperature", torch.ones(()))
+    Raises
+    ------
+    UsageError
+        `run` is no night run.
+    """
+    try:
+        meta = json.loads((run / META).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{run} has no readable {META}.", "Give a folder that `train --night` wrote.") from error
+    if part not in meta:
+        return None
+    net = CourseNet(CourseConfig.from_json(meta[part]["config"]))
+    net.load_state_dict(read_weights(run / {"stages": STAGES_FILE, "events": EVENTS_FILE}[part]))
+    return net.eval(), meta
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Read nights."""
-        told = torch.stack([functional.log_softmax(member(features), dim=-1) for member in self.members])
-        return functional.log_softmax(told.mean(0) / self.temperature, dim=-1)
 
-    def to_json(self) -> dict[str, object]:
-        """Give the sizes for meta.json."""
-        return asdict(self.config)
+def _has_events(prepared: Any) -> bool:
+    return prepared.scoring is not None and bool(prepared.scoring.events)
+
+
+def _folds(tracks: Sequence[ScoredCourse], options: NightOptions, meta: dict[str, Any]) -> Iterator[NightEvent]:
+    """Cross-validate over the tracks' subjects with one member a fold; studies, which may follow tracks, stay out."""
+    subjects = sorted({track.subject for track in tracks})
+    np.random.default_rng(options.stages.seed).shuffle(subjects)
+    told: dict[str, list[tuple[str, NDArray[np.int64], NDArray[np.float32]]]] = {}
+    for fold in range(options.folds):
+        out = set(subjects[fold :: options.folds])
+        learned = [track for track in tracks if track.subject not in out]
+        single = replace(options.stages, members=1)
+        net = stage_network(single)
+        for share in train_stages(net, learned, single):
+            yield NightEvent("fold", (fold + share) / options.folds, {})
+        for track in (track for track in tracks if track.subject in out):
+            for name, eegs, eog in (("Fpz-Cz", [0], False), ("Pz-Oz", [1], False), ("both and EOG", [0, 1], True)):
+                scores = stage_scores(net, track, eegs, eog)
+                told.setdefault(name, []).append((track.subject, track.stages, scores))
+    meta["figures"]["cross_validation"] = {name: _staging(rows) for name, rows in told.items()}
+    yield NightEvent("fold", 1.0, meta["figures"]["cross_validation"])
+
+
+def _staging(rows: Sequence[tuple[str, NDArray[np.int64], NDArray[np.float32]]]) -> dict[str, Any]:
+    """Figures of staging over nights: κ with its interval by subject, accuracy, expected calibration error."""
+    truth = np.concatenate([np.where(stages < 0, -1, stages) for _, stages, _ in rows])
+    scores = np.concatenate([scores for _, _, scores in rows])
+    subjects = np.concatenate([np.full(len(stages), subject) for subject, stages, _ in rows])
+    given = scores.argmax(axis=1)
+    figures = staging_figures(truth, given)
+    low, high = interval_by_subject(
+        list(subjects), lambda chosen: staging_figures(truth[chosen], given[chosen]).kappa, draws=200
+    )
+    chance = np.exp(scores.max(axis=1))[truth >= 0]
+    right = (given == truth)[truth >= 0]
+    bins = np.minimum((chance * 15).astype(int), 14)
+    gaps = [abs(chance[bins == b].sum() - right[bins == b].sum()) for b in range(15)]
+    return {
+        "kappa": round(figures.kappa, 4),
+        "interval": [round(low, 4), round(high, 4)],
+        "accuracy": round(figures.accuracy, 4),
+        "macro_f1": round(figures.macro_f1, 4),
+        "calibration_error": round(float(sum(gaps)) / max(len(chance), 1), 4),
+        "epochs": int((truth >= 0).sum()),
+        "subjects": len({subject for subject, _, _ in rows}),
+    }
+
+
+def _stages(
+    learned: Sequence[ScoredCourse], held: Sequence[ScoredCourse], options: NightOptions, meta: dict[str, Any]
+) -> Iterator[NightEvent]:
+    path = options.out / STAGES_FILE
+    net = stage_network(options.stages)
+    for share in train_stages(net, learned, options.stages):
+        yield NightEvent("stages", share, {})
+    write_weights(path, net.state_dict())
+    figures = {}
+    if held:
+        rows = [(c.subject, c.stages, stage_scores(net, c, range(len(c.eegs)), True)) for c in held]
+        figures["held-out studies"] = _staging(rows)
+    meta["stages"] = {"config": net.config.to_json(), "nights": len(learned)}
+    meta["figures"]["stages"] = figures
+    yield NightEvent("stages", 1.0, figures)
+
+
+def _events(
+    nights: Sequence[EventCourse],
+    held: set[str],
+    truth: Mapping[str, Sequence[Event]],
+    options: NightOptions,
+    meta: dict[str, Any],
+) -> Iterator[NightEvent]:
+    learned = [night for night in nights if night.subject not in held]
+    net = event_network(options.events)
+    for share, loss in train_events(net, learned, options.events):
+        yield NightEvent("events", share, {"loss": loss})
+    write_weights(options.out / EVENTS_FILE, net.state_dict())
+    shown = [(second_probabilities(net, night), truth[night.name]) for night in nights if night.subject in held]
+    thresholds, figures = choose_thresholds(shown)
+    meta["events"] = {"config": net.config.to_json(), "nights": len(learned), "thresholds": thresholds}
+    meta["figures"]["events"] = figures
+    yield NightEvent("events", 1.0, figures)
+
+
+def second_probabilities(net: CourseNet, night: EventCourse) -> NDArray[np.float64]:
+    """Read a night, [seconds, 8] in the order of `core.psg.scoring.EVENT_TYPES`."""
+    with torch.no_grad():
+        scores = net(torch.from_numpy(night.course.astype(np.float32))[None])[0]
+        return np.asarray(torch.sigmoid(scores).numpy(), np.float64)
+
+
+def choose_thresholds(
+    shown: Sequence[tuple[NDArray[np.float64], Sequence[Event]]],
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """Choose for each kind of event the threshold with the best F1 at an overlap of 0.3.
+
+    Parameters
+    ----------
+    shown
+        Probabilities [seconds, 8] and true events of nights that were not learned from.
+
+    Returns
+    -------
+    tuple
+        Thresholds by type (`breathing` for the four of breathing), and the figures at them.
+    """
+    kinds = {"breathing": RESPIRATORY} | {kind: (kind,) for kind in ("arousal", "rera", "limb_movement")}
+    thresholds: dict[str, float] = {}
+    figures: dict[str, Any] = {}
+    for name, types in kinds.items():
+        tried = {at: sum((_figures(p, true, name, types, at) for p, true in shown), NOTHING) for at in GRID}
+        best = max(tried, key=lambda at: (np.nan_to_num(tried[at].f1), -at))
+        if tried[best].true < LEAST_EVENTS:
+            continue
+        thresholds[name] = best
+        figures[name] = {
+            "f1": round(tried[best].f1, 4),
+            "precision": round(tried[best].precision, 4),
+            "recall": round(tried[best].recall, 4),
+            "true": tried[best].true,
+            "onset_error": round(float(np.median(np.abs(tried[best].onset_errors or (np.nan,)))), 2),
+        }
+    return thresholds, figures
+
+
+def _figures(
+    probabilities: NDArray[np.float64], true: Sequence[Event], name: str, types: tuple[str, ...], at: float
+) -> EventFigures:
+    found = [event for event in detected_events(probabilities, {name: at}) if event.type in types]
+    return event_figures([event for event in true if event.type in types], found)

@@ -167,6 +167,11 @@ class Engine:
             return np.zeros((0, self.bundle.embed_dim), np.float32)
         return np.stack([self._texts[text] for text in texts])
 
+    def score(self, graph: str, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run a graph of the night model: `features [B, T, F]` to scores [B, T, K]."""
+        (scores,) = self._session(graph).run(["scores"], {"features": features})
+        return np.asarray(scores, np.float32)
+
     def prefill(self, decoder_tokens: NDArray[np.float32], domains: NDArray[np.int64]) -> DecoderState:
         """Start one text a row: domain prefix and start token.
 

@@ -1,0 +1,133 @@
+"""The night model's two graphs: stages from the course of band powers, events from what happens second by second."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.inference.engine import Engine
+from core.language.band_course import EEGS, band_course, night_features
+from core.language.event_course import event_course
+from core.psg.preprocess import traces_of
+from core.psg.scoring import EVENT_TYPES, Event
+from core.psg.store import PreparedStudy
+
+STAGES_GRAPH, EVENTS_GRAPH = "night_stages", "night_events"
+BLOCK, MARGIN = 7200, 300
+"""Seconds that the event graph reads at a time, and what it reads on either side of them: more than it can see."""
+RESPIRATORY = ("obstructive_apnea", "central_apnea", "mixed_apnea", "hypopnea")
+APNEAS = RESPIRATORY[:3]
+SHORTEST: Mapping[str, float] = dict.fromkeys(RESPIRATORY, 10) | {"rera": 10, "arousal": 3, "limb_movement": 1}
+"""Least seconds, from the AASM manual; a limb movement of half a second fills one."""
+TOLERANCE = 1  # second: the resolution of the course
+JOINED = 2  # seconds below the threshold that do not end an event
+RELEASE = 0.6  # of the threshold: what goes on above it is the same event
+
+
+def stage_log_probabilities(study: PreparedStudy, engine: Engine) -> NDArray[np.float64] | None:
+    """Read a night's stages from its EEGs and EOG.
+
+    Returns
+    -------
+    ndarray or None
+        [N, 5] natural logs in the order of `STAGES`, the mean over the usable EEGs of each epoch; rows of zeros where
+        no EEG is usable. None where the bundle has no such graph or the study no EEG fast enough.
+    """
+    if STAGES_GRAPH not in engine.bundle.graphs:
+        return None
+    course = band_course(traces_of(study), study.states, study.n_epochs)
+    seen: NDArray[np.bool_] = np.asarray(np.isfinite(course[:, : len(EEGS)]).all(axis=2))  # (epoch, derivation)
+    if not seen.any():
+        return None
+    total = np.zeros((study.n_epochs, 5))
+    for column in np.flatnonzero(seen.any(axis=0)):
+        features = night_features(course[:, column], course[:, -1])
+        scores = engine.score(STAGES_GRAPH, features[None])[0].astype(np.float64)
+        total += np.where(seen[:, column, None], _log_softmax(scores), 0)
+    mean = total / np.maximum(seen.sum(axis=1, keepdims=True), 1)
+    return np.where(seen.any(axis=1, keepdims=True), _log_softmax(mean), 0)
+
+
+def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)), np.float64)
+
+
+def event_probabilities(study: PreparedStudy, engine: Engine) -> NDArray[np.float64] | None:
+    """Read in each second of a night which events go on.
+
+    Returns
+    -------
+    ndarray or None
+        [seconds, 8] in the order of `EVENT_TYPES`; None where the bundle has no such graph.
+    """
+    if EVENTS_GRAPH not in engine.bundle.graphs:
+        return None
+    course = event_course(traces_of(study), study.states, study.n_epochs)
+    parts = []
+    for first in range(0, len(course), BLOCK):
+        start, stop = max(first - MARGIN, 0), min(first + BLOCK + MARGIN, len(course))
+        scores = engine.score(EVENTS_GRAPH, course[None, start:stop])[0].astype(np.float64)
+        parts.append(scores[first - start : first - start + BLOCK])
+    return np.asarray(1 / (1 + np.exp(-np.concatenate(parts))), np.float64)
+
+
+def detected_events(probabilities: NDArray[np.float64], thresholds: Mapping[str, float]) -> tuple[Event, ...]:
+    """Turn probabilities into events.
+
+    Breathing events share one course (they exclude each other) and are typed as wholes; the others stand for
+    themselves. A type without a threshold is not looked for.
+
+    Parameters
+    ----------
+    probabilities
+        [seconds, 8] from `event_probabilities`.
+    thresholds
+        Probability at which an event is one, by type, `breathing` for the four of breathing.
+
+    Returns
+    -------
+    tuple
+        By onset; confidence is the mean probability.
+    """
+    columns = {kind: probabilities[:, EVENT_TYPES.index(kind)] for kind in EVENT_TYPES}
+    events: list[Event] = []
+    if "breathing" in thresholds:
+        together = np.minimum(sum(columns[kind] for kind in RESPIRATORY), 1.0)
+        for start, end in _spans(together, thresholds["breathing"]):
+            if end - start >= SHORTEST["hypopnea"] - TOLERANCE:
+                mean = {kind: float(columns[kind][start:end].mean()) for kind in RESPIRATORY}
+                events.append(_event(_type(mean), start, end, float(together[start:end].mean())))
+    for kind in ("rera", "arousal", "limb_movement"):
+        if kind in thresholds:
+            spans = _spans(columns[kind], thresholds[kind])
+            events += [
+                _event(kind, start, end, float(columns[kind][start:end].mean()))
+                for start, end in spans
+                if end - start >= SHORTEST[kind] - TOLERANCE
+            ]
+    return tuple(sorted(events, key=lambda event: (event.onset, event.type)))
+
+
+def _type(mean: Mapping[str, float]) -> str:
+    apnea = max(APNEAS, key=lambda kind: mean[kind])
+    return apnea if sum(mean[kind] for kind in APNEAS) > mean["hypopnea"] else "hypopnea"
+
+
+def _event(kind: str, start: int, end: int, confidence: float) -> Event:
+    return Event(kind, float(start), float(max(end - start, SHORTEST[kind])), round(confidence, 3))
+
+
+def _spans(course: NDArray[np.float64], threshold: float) -> list[tuple[int, int]]:
+    """Stretches that reach the threshold, as far as they stay above its release, near ones joined."""
+    going = np.concatenate([[False], course >= RELEASE * threshold, [False]])
+    edges = np.flatnonzero(going[1:] != going[:-1])
+    spans: list[tuple[int, int]] = []
+    for start, end in zip(edges[::2], edges[1::2], strict=True):
+        if course[start:end].max() < threshold:
+            continue
+        if spans and start - spans[-1][1] <= JOINED:
+            spans[-1] = (spans[-1][0], int(end))
+        else:
+            spans.append((int(start), int(end)))
+    return spans

@@ -1,0 +1,194 @@
+"""Training the night model's stages: scored courses of band powers, drawn as many labs would record them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.errors import UsageError
+from core.language.band_course import BANDS, EEGS, N_FEATURES, band_course, night_features
+from core.psg.preprocess import traces_of
+from core.psg.scoring import STAGES
+from core.psg.simulate.tracks import read_track
+from training.course import CourseConfig, CourseNet, Training, train_member
+from training.studies import TrainingStudy
+
+UNSCORED = -100
+"""Target of an epoch without a stage; the loss passes over it."""
+HALF_HOUR = 60
+"""Epochs: the shortest stretch that is drawn."""
+
+
+@dataclass(frozen=True)
+class ScoredCourse:
+    """A scored night as the night model reads it."""
+
+    name: str
+    subject: str
+    """Nights of one subject stand on one side of a split."""
+    eegs: NDArray[np.float32]
+    """[derivations, N, 5] log band powers, NaN where unseen; any mixture of them may be shown."""
+    eog: NDArray[np.float32]
+    """[N, 5] likewise."""
+    stages: NDArray[np.int64]
+    """[N] index in `STAGES`, or `UNSCORED`."""
+    share: float = 1.0
+    """How often the night is drawn, against others."""
+
+
+@dataclass(frozen=True)
+class StageOptions:
+    """Wishes of a caller."""
+
+    passes: float = 40.0
+    """Times that the epochs are gone over by each member."""
+    batch: int = 32
+    """Stretches in a step."""
+    lengths: tuple[int, ...] = (HALF_HOUR, 120, 200, 200)
+    """Epochs of a stretch, one length drawn a step."""
+    smoothing: float = 0.05
+    """Of the labels: human scorers agree with each other on about four epochs in five."""
+    splice: float = 0.3
+    """Share of the stretches made of pieces of a night in any order: broken sleep, told by its spectrum."""
+    members: int = 4
+    seed: int = 0
+
+
+def of_track(path: Path) -> ScoredCourse:
+    """Read one night of band-power tracks (`SS__N.npz`: features [epochs, 3, 10], labels)."""
+    track = read_track(path)
+    powers = track.log_power.transpose(1, 0, 2)  # (channel, epoch, band)
+    subject = f"track {path.stem.split('__')[0]}"
+    return ScoredCourse(path.stem, subject, powers[:2], powers[2], track.stages.astype(np.int64))
+
+
+def of_study(study: TrainingStudy, share: float = 1.0) -> ScoredCourse:
+    """Measure one prepared study."""
+    prepared = study.prepared
+    course = band_course(traces_of(prepared), prepared.states, prepared.n_epochs)
+    stages = np.where(study.stages < 0, UNSCORED, study.stages).astype(np.int64)
+    eegs = course[:, : len(EEGS)].transpose(1, 0, 2)
+    there = [eeg for eeg in eegs if np.isfinite(eeg).any()]
+    if not there:
+        raise UsageError(f"{prepared.study} has no EEG, so no stages can be learned from it.", "Leave it out.")
+    return ScoredCourse(prepared.study, study.subject, np.stack(there), course[:, -1], stages, share)
+
+
+class StageSampler:
+    """Draws stretches of nights, each normalised by itself as a whole recording would be.
+
+    A stretch is a part of a night (so that half an hour stands as well as a night), of a mixture of its EEGs (so that
+    no derivation is learned by heart), with or without the EOG, each band a little louder or softer than it was (as
+    other filters and electrodes make it), some epochs lost.
+    """
+
+    def __init__(self, courses: Sequence[ScoredCourse], options: StageOptions, seed: int) -> None:
+        self._courses, self._options = courses, options
+        self._rng = np.random.default_rng(seed)
+        shares = np.array([course.share for course in courses])
+        self._shares = shares / shares.sum()
+
+    def __call__(self) -> tuple[Tensor, Tensor]:
+        """Draw a batch: features [B, T, F] and stages [B, T]."""
+        rng, count = self._rng, self._options.batch
+        length = int(rng.choice(self._options.lengths))
+        features = np.zeros((count, length, N_FEATURES), np.float32)
+        stages = np.full((count, length), UNSCORED, np.int64)
+        for row in range(count):
+            course = self._courses[int(rng.choice(len(self._courses), p=self._shares))]
+            shown, scored = self._stretch(course, length)
+            features[row, : len(shown)], stages[row, : len(scored)] = shown, scored
+        return torch.from_numpy(features), torch.from_numpy(stages)
+
+    def _stretch(self, course: ScoredCourse, length: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        rng, whole = self._rng, len(course.stages)
+        part = slice(0, whole)
+        if whole > length and rng.random() < 0.7:  # the recording is shorter than the night
+            size = int(np.exp(rng.uniform(np.log(length), np.log(whole))))
+            first = int(rng.integers(0, whole - size + 1))
+            part = slice(first, first + size)
+        order = np.arange(part.start, part.stop)
+        if rng.random() < self._options.splice:
+            order = order[_spliced(len(order), rng)]
+        eeg = _mixture(course.eegs[:, order], rng) + rng.normal(0, 0.15, len(BANDS)).astype(np.float32)
+        eog = course.eog[order] if rng.random() < 0.5 else np.full_like(eeg, np.nan)
+        if rng.random() < 0.5:
+            lost = rng.random(len(eeg)) < rng.uniform(0, 0.12)
+            eeg, eog = eeg.copy(), eog.copy()
+            eeg[lost], eog[lost] = np.nan, np.nan
+        features = night_features(eeg, eog)
+        seen = features[:, -2:-1]
+        features[:, : 3 * len(BANDS)] += seen * rng.normal(0, 0.1, 3 * len(BANDS)).astype(np.float32)
+        first = int(rng.integers(0, max(1, len(features) - length + 1)))
+        return features[first : first + length], course.stages[order][first : first + length]
+
+
+def _spliced(count: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Places of pieces of 8 to 80 epochs, drawn with replacement, as many in all as there are."""
+    pieces: list[NDArray[np.intp]] = []
+    while sum(map(len, pieces)) < count:
+        size = min(int(rng.integers(8, 80)), count)
+        first = int(rng.integers(0, count - size + 1))
+        pieces.append(np.arange(first, first + size))
+    return np.concatenate(pieces)[:count]
+
+
+def _mixture(eegs: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """A derivation between two, by their log powers; where one is unseen, the other."""
+    first, second = eegs[rng.integers(len(eegs))], eegs[rng.integers(len(eegs))]
+    weight = np.float32(rng.random())
+    mixed = weight * first + (1 - weight) * second
+    return np.where(np.isfinite(mixed), mixed, np.where(np.isfinite(first), first, second))
+
+
+def stage_network(options: StageOptions) -> CourseNet:
+    """Make an untrained stage network."""
+    torch.manual_seed(options.seed)
+    return CourseNet(CourseConfig(N_FEATURES, len(STAGES), members=options.members)).eval()
+
+
+def train_stages(net: CourseNet, courses: Sequence[ScoredCourse], options: StageOptions) -> Iterator[float]:
+    """Train the stage network, one member after the other.
+
+    Yields
+    ------
+    float
+        The share of the whole that is done, after each step.
+    """
+    epochs = sum(len(course.stages) for course in courses)
+    steps = max(1, round(options.passes * epochs / (options.batch * float(np.mean(options.lengths)))))
+    for index, member in enumerate(net.networks()):
+        sampler = StageSampler(courses, options, seed=options.seed * 1000 + index)
+        for step, _ in enumerate(train_member(member, sampler, _loss(options.smoothing), Training(steps)), start=1):
+            yield (index + step / steps) / options.members
+
+
+def _loss(smoothing: float) -> Callable[[Tensor, Tensor], Tensor]:
+    def loss(scores: Tensor, stages: Tensor) -> Tensor:
+        return functional.cross_entropy(
+            scores.flatten(0, 1), stages.flatten(), ignore_index=UNSCORED, label_smoothing=smoothing
+        )
+
+    return loss
+
+
+def stage_scores(net: CourseNet, course: ScoredCourse, eegs: Sequence[int], with_eog: bool) -> NDArray[np.float32]:
+    """Score a night's stages from some of its EEGs.
+
+    Returns
+    -------
+    ndarray
+        [N, 5] log-probabilities: the mean over the EEGs, normalised.
+    """
+    eog = course.eog if with_eog else np.full_like(course.eog, np.nan)
+    features = np.stack([night_features(course.eegs[index], eog) for index in eegs])
+    with torch.no_grad():
+        scores = functional.log_softmax(net(torch.from_numpy(features)), dim=-1).mean(0)
+        return np.asarray(functional.log_softmax(scores, dim=-1).numpy(), np.float32)
