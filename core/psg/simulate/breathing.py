@@ -96,7 +96,7 @@ def _shape_event(rng: np.random.Generator, subject: Subject, kind: str, part: sl
     elif kind in ("hypopnea", PAUSE):
         obstructive = rng.random() < 0.8
         low = rng.uniform(*subject.hypopnea_flow)
-        breaths.flow[part] = np.clip(_dip(rng, low, rise) + rng.normal(0, 0.04, n), 0.11, 0.7)
+        breaths.flow[part] = np.clip(_dip(rng, low, rise) + rng.normal(0, 0.04, n), 0.11, 0.75)
         start = rng.uniform(0.5, 0.95)
         breaths.effort[part] = start + rng.uniform(0.0, 0.6) * rise if obstructive else breaths.flow[part]
         breaths.lag[part] = np.clip(rng.normal(0.22, 0.08) + 0.08 * rise, 0.04, 0.45) if obstructive else 0.03

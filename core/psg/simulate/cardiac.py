@@ -11,7 +11,7 @@ from scipy import ndimage, signal
 
 from core.psg.simulate.breathing import Breaths, respiratory_phase
 from core.psg.simulate.lab import Lab
-from core.psg.simulate.noise import BIN_SECONDS, slow_course
+from core.psg.simulate.noise import BIN_SECONDS, hum, slow_course
 from core.psg.simulate.subject import Subject
 from core.psg.simulate.truth import Span
 
@@ -213,6 +213,6 @@ def electrocardiogram(
         tremor = signal.sosfilt(signal.butter(2, [4, 8], "band", fs=RATE, output="sos"), rng.standard_normal(n))
         out += 0.12 * tremor
     out *= lab.ecg_lead
-    out += 0.008 * rng.standard_normal(n) + 0.002 * lab.mains_level * np.sin(2 * np.pi * lab.mains * time)
+    out += 0.008 * rng.standard_normal(n) + 0.002 * lab.mains_level * hum(n, RATE, lab.mains, 0.0)
     corner = signal.butter(1, 0.3, "high", fs=RATE, output="sos")
     return np.asarray(signal.sosfilt(corner, out), dtype=np.float32)

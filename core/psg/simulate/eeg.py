@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +11,9 @@ from scipy import fft, ndimage, signal
 
 from core.psg.simulate.derivation import Derivation
 from core.psg.simulate.eog import Gaze
-from core.psg.simulate.hypnogram import W
+from core.psg.simulate.hypnogram import N1, R, W
 from core.psg.simulate.lab import Lab
-from core.psg.simulate.noise import frequencies, gaussian_rows, shaped_noise, slow_course
+from core.psg.simulate.noise import BIN_SECONDS, frequencies, gaussian_rows, hum, shaped_noise, slow_course
 from core.psg.simulate.subject import Subject
 from core.psg.simulate.transients import Transients, add_transients
 from core.psg.simulate.truth import Span
@@ -22,12 +23,12 @@ RATE = 256.0
 
 # Aperiodic part by stage: density at 10 Hz (µV²/Hz) and exponent, for C3-M2.
 _LEVEL = (1.6, 1.75, 1.45, 1.65, 1.65)
-_SLOPE = (1.3, 1.42, 1.71, 2.15, 1.4)
+_SLOPE = (1.3, 1.41, 1.66, 2.08, 1.4)
 # Who makes small slow waves has less delta between them too: added to the exponent for each e-fold of slow-wave gain.
 _SLOPE_BY_SLOW_WAVES = (0.0, 0.0, 0.35, 0.1, 0.0)
 # Power of the rhythms by state (µV²): theta, alpha, sigma, beta. Wake is with closed eyes.
 _THETA = (0.2, 3.5, 9.0, 36.0, 4.5)
-_ALPHA = (40.0, 5.9, 11.5, 33.0, 5.6)
+_ALPHA = (40.0, 6.5, 13.0, 52.0, 5.8)
 _SIGMA = (0.4, 0.5, 2.5, 2.5, 0.3)
 _BETA = (6.0, 2.5, 0.4, 0.1, 1.3)
 _ALPHA_OPEN = 0.1
@@ -58,6 +59,7 @@ def component_weights(
     states: NDArray[np.int8],
     open_eyes: NDArray[np.bool_],
     muscle: NDArray[np.float32],
+    arousals: Sequence[Span] = (),
 ) -> NDArray[np.float32]:
     """Give the course of every component of the background.
 
@@ -73,6 +75,8 @@ def component_weights(
         Bins of wake with open eyes, shape (bins,).
     muscle : numpy.ndarray
         Chin tone, µV rms, shape (bins,).
+    arousals : sequence of Span
+        The background of NREM sleep lightens to that of N1 in their whole bins.
 
     Returns
     -------
@@ -80,6 +84,10 @@ def component_weights(
         Shape (bins, 10); see `Cortex`.
     """
     n = len(states)
+    states = states.copy()
+    for span in arousals:
+        part = slice(round(span.onset / BIN_SECONDS), round(span.end / BIN_SECONDS))
+        states[part] = np.where((states[part] == W) | (states[part] == R), states[part], N1)
     stages = ndimage.uniform_filter1d(np.eye(5, dtype=np.float32)[states], 2, axis=0)
     level = np.exp(slow_course(n, 400.0, rng, 0.16) + slow_course(n, 15.0, rng, 0.18))
     stages = stages * level[:, None] * np.exp(np.stack([slow_course(n, 40.0, rng, 0.12) for _ in range(5)], axis=1))
@@ -146,8 +154,9 @@ def _add_arousals(
     for span in cortex.arousals:
         n = round(span.duration * RATE)
         freq = np.fft.rfftfreq(n, 1 / RATE)
-        density = 36 * seen.alpha**2 * _peak(freq, subject.alpha_frequency, 1.2)
-        density = density + 22 * seen.beta**2 * _peak(freq, 21.0, 6.0) + 14 * seen.theta**2 * _peak(freq, 5.5, 1.2)
+        alpha, beta, theta = 72.0 * shared.lognormal(0.0, 0.6) * shared.dirichlet((3.0, 2.0, 1.2))
+        density = alpha * seen.alpha**2 * _peak(freq, subject.alpha_frequency, 1.2)
+        density = density + beta * seen.beta**2 * _peak(freq, 21.0, 6.0) + theta * seen.theta**2 * _peak(freq, 5.5, 1.2)
         own = rng.standard_normal((2, len(freq)))
         common = shared.standard_normal((2, len(freq)))
         rows = np.sqrt(0.65) * common + np.sqrt(0.35) * own
@@ -155,7 +164,7 @@ def _add_arousals(
         edge = np.clip(np.minimum(np.arange(n), np.arange(n)[::-1]) / (0.35 * RATE), 0, 1)
         first = round(span.onset * RATE)
         stop = min(first + n, len(out))
-        out[first:stop] += (shared.lognormal(0.0, 0.25) * subject.eeg_gain * piece * edge)[: stop - first]
+        out[first:stop] += (subject.eeg_gain * piece * edge)[: stop - first]
 
 
 def derive(cortex: Cortex, subject: Subject, seen: Derivation, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -208,10 +217,9 @@ def amplify(trace: NDArray[np.float32], lab: Lab, rng: np.random.Generator) -> N
     numpy.ndarray
         µV, same shape.
     """
-    hum = lab.mains_level * float(rng.uniform(0.3, 1.5))
-    time = np.arange(len(trace), dtype=np.float64) / RATE
-    out = trace + lab.sensor_noise * rng.standard_normal(len(trace), dtype=np.float32)
-    out = out + hum * np.sin(2 * np.pi * lab.mains * time + rng.uniform(0, 6.28))
+    size = np.float32(lab.mains_level * float(rng.uniform(0.3, 1.5)))
+    out = trace + np.float32(lab.sensor_noise) * rng.standard_normal(len(trace), dtype=np.float32)
+    out += size * hum(len(trace), RATE, lab.mains, float(rng.uniform(0, 6.28)))
     corners = np.concatenate(
         [
             signal.butter(1, lab.high_pass, "high", fs=RATE, output="sos"),

@@ -10,7 +10,7 @@ from scipy import ndimage, signal
 
 from core.psg.simulate.hypnogram import R, W
 from core.psg.simulate.lab import Lab
-from core.psg.simulate.noise import BIN_SECONDS, frequencies, gaussian_rows, shaped_noise, slow_course
+from core.psg.simulate.noise import BIN_SECONDS, frequencies, gaussian_rows, hum, shaped_noise, slow_course
 from core.psg.simulate.subject import Subject
 from core.psg.simulate.truth import Span
 
@@ -112,6 +112,10 @@ def electromyogram(
     factor = ndimage.gaussian_filter1d(_bursts(rng, states, events, rapid), 0.8)
     time = np.arange(len(out)) / RATE
     out = out * np.interp(time, (np.arange(len(factor)) + 0.5) / _GRID, factor)
-    out = out + 0.4 * rng.standard_normal(len(out)) + lab.mains_level * np.sin(2 * np.pi * lab.mains * time)
+    out = (
+        out
+        + 0.4 * rng.standard_normal(len(out), dtype=np.float32)
+        + lab.mains_level * hum(len(out), RATE, lab.mains, 0.0)
+    )
     corner = signal.butter(1, lab.emg_high_pass, "high", fs=RATE, output="sos")
     return np.asarray(signal.sosfilt(corner, out), dtype=np.float32)

@@ -90,7 +90,7 @@ def gaze(rng: np.random.Generator, states: NDArray[np.int8], open_eyes: NDArray[
             knots.append((time, rng.uniform(0.035, 0.075), rng.normal(0, 90), rng.normal(0, 26), "rapid_eye_movement"))
     slow = ((states == W) & ~open_eyes) | (states == N1)
     for start, end in _runs(slow):
-        drowsy = rng.uniform(20, 70)
+        drowsy = rng.uniform(14, 50)
         at = start + rng.exponential(2.0)
         side = 1.0
         while at < end - 2.5:

@@ -94,7 +94,7 @@ def _hazard(
     asleep = states != W
     if not asleep.any():
         return np.zeros(n)
-    wanted = (subject.ahi + subject.rera_index) / 3600.0
+    wanted = 1.2 * (subject.ahi + subject.rera_index) / 3600.0  # some come out too short or unconfirmed
     return np.asarray(hazard * wanted / hazard[asleep].mean())
 
 

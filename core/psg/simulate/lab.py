@@ -145,9 +145,7 @@ def draw_breathing(rng: np.random.Generator, trouble: float) -> Breathing:
     coarse = float(rng.choice([0.0, 0.01, 0.04, 0.1], p=(0.5, 0.25, 0.15, 0.1)))
     tight = rng.random() < 0.05 + 0.3 * trouble
     return Breathing(
-        flow_high_pass=float(
-            rng.choice(flow_corners, p=how_often)
-        ),
+        flow_high_pass=float(rng.choice(flow_corners, p=how_often)),
         flow_low_pass=float(rng.choice([0.0, 5.0, 2.0, 1.0, 0.5], p=(0.4, 0.25, 0.15, 0.12, 0.08))),
         square_root=bool(rng.random() < 0.3),
         flow_gain=float(gains[0] * decade),

@@ -15,7 +15,7 @@ from core.psg.simulate.lab import Lab, draw_lab
 from core.psg.simulate.noise import BIN_SECONDS, gaussian_rows
 from core.psg.simulate.subject import Subject, draw_subject
 from core.psg.simulate.summary import summarise
-from core.psg.simulate.transients import SLOW_WAVE_UV, Transients, draw_transients
+from core.psg.simulate.transients import SLOW_WAVE_UV, Transients, draw_transients, seen_sizes
 from core.psg.simulate.truth import EPOCH_SECONDS, NightTruth, Span
 
 Signal = tuple[NDArray[np.float32], float, str]
@@ -211,15 +211,18 @@ def _record(
     gaze = eog.gaze(rngs["eyes"], states, body.open_eyes, float(rngs["eyes"].lognormal(0.0, 0.3)))
     level = emg.tone(rngs["tone"], subject, states)
     waves = draw_transients(rngs["cortex"], subject, states, arousals)
-    weights = eeg.component_weights(rngs["cortex"], subject, states, body.open_eyes, level)
+    weights = eeg.component_weights(rngs["cortex"], subject, states, body.open_eyes, level, arousals)
     rows = gaussian_rows(len(states), eeg.RATE, rngs["cortex"])
     cortex = eeg.Cortex(weights, rows, waves, arousals, gaze, seed)
     signals: dict[str, Signal] = {}
+    sizes = np.array([wave.amplitude * subject.eeg_gain for wave in waves.slow_waves])
     for k, name in enumerate(wish.derivations):
         rng = np.random.default_rng([seed, 100, k])
         trace = eeg.derive(cortex, subject, DERIVATIONS[name], rng)
         if track is not None:
             trace = tracks.follow(trace, tracks.target_powers(track, name), eeg.RATE)
+        if k == 0:
+            sizes = seen_sizes(trace, eeg.RATE, waves.slow_waves)
         signals[name] = (eeg.amplify(trace, lab, rng), eeg.RATE, "uV")
     rng = np.random.default_rng([seed, 101])
     for k, (name, sign) in enumerate((("EOG_L", -1.0), ("EOG_R", 1.0))):
@@ -234,8 +237,15 @@ def _record(
     spoiled = artefacts.plan_artefacts(rngs["artefacts"], tuple(signals), states, body.positions, lab)
     artefacts.spoil(rngs["artefacts"], signals, spoiled, lab)
     spoiled = tuple(sorted((*spoiled, *faults), key=lambda s: (s.onset, s.type, s.channels)))
+    waves = replace(waves, slow_waves=_seen(waves.slow_waves, sizes))
     truth = _truth(body, stages, beats, (waves, gaze), spoiled)
     return SimulatedNight(seed, subject, lab, signals, truth)
+
+
+def _seen(waves: tuple[Span, ...], sizes: NDArray[np.float64]) -> tuple[Span, ...]:
+    """Slow waves as a scorer counts them: those that stand 75 µV high in the first derivation."""
+    pairs = zip(waves, sizes.tolist(), strict=True)
+    return tuple(replace(wave, amplitude=round(size, 1)) for wave, size in pairs if size >= SLOW_WAVE_UV)
 
 
 def _record_below_the_neck(
@@ -284,11 +294,7 @@ def _truth(
         ectopic=beats.ectopic,
         breaths=table,
         spindles=tuple(replace(w, amplitude=round(w.amplitude * gain, 1)) for w in transients.spindles),
-        slow_waves=tuple(
-            replace(w, amplitude=round(w.amplitude * gain, 1))
-            for w in transients.slow_waves
-            if w.amplitude * gain >= SLOW_WAVE_UV
-        ),
+        slow_waves=transients.slow_waves,
         k_complexes=tuple(replace(w, amplitude=round(w.amplitude * gain, 1)) for w in transients.k_complexes),
         vertex_waves=transients.vertex_waves,
         sawtooth_waves=transients.sawtooth_waves,

@@ -91,6 +91,29 @@ def shaped_noise(
     return out[hop:-hop]
 
 
+def hum(n: int, rate: float, mains: float, phase: float) -> NDArray[np.float32]:
+    """Draw the hum of the power line at unit size; it repeats, so that one second is enough.
+
+    Parameters
+    ----------
+    n : int
+        Number of samples.
+    rate : float
+        Samples a second, whole.
+    mains : float
+        Hz, whole.
+    phase : float
+        Radians.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n,).
+    """
+    second = np.sin(2 * np.pi * mains * np.arange(round(rate)) / rate + phase).astype(np.float32)
+    return np.resize(second, n)
+
+
 def slow_course(n: int, smooth: float, rng: np.random.Generator, scale: float = 1.0) -> NDArray[np.float32]:
     """Draw a slowly wandering course of zero mean (first-order autoregression).
 

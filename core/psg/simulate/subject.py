@@ -142,7 +142,7 @@ def draw_subject(rng: np.random.Generator) -> Subject:
         supine_factor=float(rng.lognormal(np.log(1.8), 0.5)),
         rem_factor=float(rng.lognormal(np.log(1.5), 0.5)),
         clustering=float(rng.uniform(0.3, 1.2)),
-        hypopnea_flow=(steady, float(rng.uniform(max(steady + 0.1, 0.45), 0.68))),
+        hypopnea_flow=(steady, float(rng.uniform(max(steady + 0.1, 0.45), 0.75))),
         hyperpnea=float(rng.uniform(0.15, 1.1)),
         unevenness=float(rng.lognormal(0.0, 0.3)),
         inspiration=float(np.clip(rng.normal(0.42, 0.04), 0.33, 0.52)),

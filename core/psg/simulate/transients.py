@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import signal
 
 from core.psg.simulate.derivation import Derivation
 from core.psg.simulate.hypnogram import N1, N2, N3, R
@@ -70,7 +71,7 @@ def _slow_waves(rng: np.random.Generator, subject: Subject, states: NDArray[np.i
     """Slow waves that follow one another in N3, rare in N2."""
     total = len(states) * BIN_SECONDS
     count = int(total / 0.9)
-    duration = np.clip(rng.normal(1.0, 0.2, count), 0.6, 1.7)
+    duration = np.clip(rng.normal(1.1, 0.2, count), 0.7, 1.9)
     onset = np.cumsum(duration + rng.exponential(0.22, count))
     tide = slow_course(len(states), 25.0, rng, 0.22)
     waves = []
@@ -144,7 +145,7 @@ def draw_transients(
     """
     complexes, vertex, saws = _sharp_waves(rng, subject, states)
     kept = _quiet(complexes, arousals, 1.5)
-    slow = [w for w in _slow_waves(rng, subject, states) if _apart(w, kept)]
+    slow = _apart(_slow_waves(rng, subject, states), kept)
     spindles = _spindles(rng, subject, states)
     for complex_ in kept:  # a third of the K-complexes carry a spindle on their tail
         if rng.random() < 0.3:
@@ -164,9 +165,36 @@ def draw_transients(
     )
 
 
-def _apart(wave: Span, complexes: Sequence[Span]) -> bool:
-    """Whether a slow wave stays clear of the K-complexes (only N2 waves can meet one)."""
-    return all(wave.end < c.onset or wave.onset > c.end for c in complexes)
+def _apart(waves: Sequence[Span], complexes: Sequence[Span]) -> list[Span]:
+    """Slow waves that stay clear of the K-complexes, which are in order and do not overlap."""
+    starts = np.array([c.onset for c in complexes] or [np.inf])
+    ends = np.array([c.end for c in complexes] or [-np.inf])
+    before = np.searchsorted(starts, [w.end for w in waves], side="right") - 1
+    return [w for w, k in zip(waves, before.tolist(), strict=True) if k < 0 or w.onset > ends[k]]
+
+
+def seen_sizes(trace: NDArray[np.float32], rate: float, waves: Sequence[Span]) -> NDArray[np.float64]:
+    """Measure how large waves stand in a trace, background and neighbours included.
+
+    Parameters
+    ----------
+    trace : numpy.ndarray
+        EEG, µV, shape (samples,).
+    rate : float
+        Samples a second, a multiple of 32.
+    waves : sequence of Span
+        Slow waves.
+
+    Returns
+    -------
+    numpy.ndarray
+        µV from the lowest to the highest point between onset and end, 0.3 to 4 Hz, shape (waves,).
+    """
+    step = round(rate / 32)
+    coarse = trace[: len(trace) // step * step].reshape(-1, step).mean(axis=1, dtype=np.float64)
+    slow = signal.sosfiltfilt(signal.butter(2, [0.3, 4.0], "band", fs=32.0, output="sos"), coarse)
+    sizes = [float(np.ptp(slow[round(32 * w.onset) : round(32 * w.end) + 1])) for w in waves]
+    return np.asarray(sizes, dtype=np.float64)
 
 
 def _arch(x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -77,7 +77,7 @@ class NightTruth:
     spindles: tuple[Span, ...]
     """Sleep spindles."""
     slow_waves: tuple[Span, ...]
-    """Slow waves of N3 (and N2)."""
+    """Slow waves of N3 (and N2) that stand at least 75 µV high in the first derivation."""
     k_complexes: tuple[Span, ...]
     """K-complexes."""
     vertex_waves: tuple[Span, ...]
