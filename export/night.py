@@ -2,15 +2,77 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import onnx_ir as ir
 import torch
 
+from core.files import whole_folder, write_text
+from core.inference.bundle import load_bundle
+from core.inference.course_graphs import EVENTS_GRAPH, STAGES_GRAPH
 from export.builder import GraphBuilder
 from export.graphs import Graph
+from export.publish import BUNDLE_FILE, ExportEvent, described_file
+from export.verify import TOLERANCE, verify
 from training.course import KERNEL, CourseNet
+from training.night import load_part
 
-LENGTHS = (1, 37, 960)
-"""Places of a course that are tried."""
+LONGEST = 960
+"""Places of the longest course that is tried: a night of epochs."""
+PARTS = {"stages": STAGES_GRAPH, "events": EVENTS_GRAPH}
+"""Networks of a night run, and their graphs in a bundle."""
+
+
+def add_night(bundle: Path, run: Path, out: Path, tolerance: float = TOLERANCE) -> Iterator[ExportEvent]:
+    """Put a night model into a bundle.
+
+    Parameters
+    ----------
+    bundle
+        The bundle's folder; its other graphs stay as they are.
+    run
+        Run folder of `train --night`.
+    out
+        Folder of the new bundle; `bundle` itself to replace it once the new one is whole.
+    tolerance
+        Largest difference between torch and ONNX Runtime that is let pass.
+
+    Yields
+    ------
+    ExportEvent
+        Each step when it is done; the last one names the bundle's folder.
+
+    Raises
+    ------
+    ModelError
+        The bundle is damaged, or a graph differs from its network by more than the tolerance.
+    UsageError
+        `run` is no night run.
+    """
+    old = load_bundle(bundle)
+    description: dict[str, Any] = dict(old.description)
+    with whole_folder(out) as folder:
+        shutil.copytree(old.folder, folder, dirs_exist_ok=True)
+        for part, name in PARTS.items():
+            if (loaded := load_part(run, part)) is None:
+                continue
+            net, meta = loaded
+            path = folder / f"{name}.onnx"
+            ir.save(course_graph(name, net.requires_grad_(False)), path)
+            yield ExportEvent("built", name)
+            difference = verify(course_example(name, net), path, LONGEST, tolerance)
+            yield ExportEvent("verified", name, difference)
+            description["graphs"] = dict(description["graphs"]) | {name: described_file(path)}
+            description["verification"] = dict(description.get("verification") or {}) | {name: difference}
+            description["night"] = {"figures": meta["figures"], "data": meta["data"], "tracks": meta["tracks"]}
+            if "thresholds" in meta[part]:
+                description["event_thresholds"] = meta[part]["thresholds"]
+        write_text(folder / BUNDLE_FILE, json.dumps(description, indent=1) + "\n")
+    yield ExportEvent("published", folder=out)
 
 
 def course_graph(name: str, net: CourseNet) -> ir.Model:

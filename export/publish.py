@@ -217,7 +217,7 @@ def _describe(model: SleepLM, facts: BundleFacts, options: ExportOptions, folder
     tokenizer = None
     if facts.tokenizer is not None:
         shutil.copyfile(facts.tokenizer, folder / TOKENIZER_FILE)
-        tokenizer = _file(folder / TOKENIZER_FILE)
+        tokenizer = described_file(folder / TOKENIZER_FILE)
     return {
         "format": FORMAT,
         "name": options.name or out.resolve().name,
@@ -233,8 +233,8 @@ def _describe(model: SleepLM, facts: BundleFacts, options: ExportOptions, folder
         "has_present_input": config.missing_token,
         "tokens": facts.tokens,
         "tokenizer": tokenizer,
-        "graphs": {path.stem: _file(path) for path in sorted(folder.glob("*.onnx"))},
-        "weights": _file(folder / WEIGHTS_FILE),
+        "graphs": {path.stem: described_file(path) for path in sorted(folder.glob("*.onnx"))},
+        "weights": described_file(folder / WEIGHTS_FILE),
         "precision": options.precision,
         "staging": facts.staging,
         "config": config.to_json(),
@@ -248,7 +248,8 @@ def _describe(model: SleepLM, facts: BundleFacts, options: ExportOptions, folder
     }
 
 
-def _file(path: Path) -> dict[str, Any]:
+def described_file(path: Path) -> dict[str, Any]:
+    """Describe a file as bundle.json does: its name, digest and size."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):

@@ -78,6 +78,8 @@ class Bundle:
     """Number format of the weights."""
     staging: StagingFacts
     """Constants of zero-shot staging."""
+    event_thresholds: Mapping[str, float]
+    """Probability at which the night model's event is one, by type; empty where the bundle has no event graph."""
     content_hash: str
     """Sha256 of the description, which holds the digest of every other file."""
     description: Mapping[str, Any]
@@ -197,6 +199,7 @@ def _parse(folder: Path, description: dict[str, Any], content_hash: str) -> Bund
         graphs=graphs,
         precision=str(description["precision"]),
         staging=_staging(description.get("staging") or {}),
+        event_thresholds={str(kind): float(p) for kind, p in (description.get("event_thresholds") or {}).items()},
         content_hash=content_hash,
         description=description,
     )

@@ -15,6 +15,7 @@ from core.inference.staging import (
     StagingOptions,
     encode_rows,
     seen,
+    stage_course,
     stage_embeddings,
     staging_of_scoring,
     unstaged,
@@ -103,7 +104,9 @@ def read_night(
     embeddings, drafts = _encode_and_write(study, engine, _domains_to_write(engine, options, scored), progress)
     if staging is None:
         seen_eeg = seen(study, EEG).any()
-        staging = stage_embeddings(embeddings, study, engine) if seen_eeg else unstaged(study.n_epochs)
+        staging = unstaged(study.n_epochs)
+        if seen_eeg:
+            staging = stage_course(study, engine) or stage_embeddings(embeddings, study, engine)
     visible = _visible(study, engine)
     sees = [kind for kind, epochs in visible.items() if engine.writes and epochs.any()]
     written = merge_drafts(_draft_events(drafts), visible)

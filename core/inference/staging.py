@@ -1,4 +1,4 @@
-"""Zero-shot sleep staging: cosines to stage prompts, smoothed over the night by a hidden Markov model."""
+"""Sleep staging: by the night model, or zero-shot by cosines to stage prompts and a hidden Markov model."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from core.errors import StudyError
 from core.inference.bundle import StagingFacts
+from core.inference.course_graphs import STAGES_GRAPH, stage_log_probabilities
 from core.inference.engine import Engine
+from core.language.band_course import EEGS, EOGS
 from core.language.prompts import stage_prompts
 from core.psg.channels import CHANNELS
 from core.psg.scoring import STAGES, UNSCORED
@@ -57,7 +59,20 @@ def stage_study(study: PreparedStudy, engine: Engine, options: StagingOptions | 
     if scored := staging_of_scoring(study, options):
         return scored
     require_eeg(study)
+    if staged := stage_course(study, engine):
+        return staged
     return stage_embeddings(embed_study(study, engine), study, engine, options)
+
+
+def stage_course(study: PreparedStudy, engine: Engine) -> Staging | None:
+    """Stage a study by the bundle's night model; None where it has none, or no EEG is fast enough for it."""
+    scores = stage_log_probabilities(study, engine)
+    return None if scores is None else _settled(np.exp(scores), np.asarray(scores.any(axis=1)))
+
+
+def staging_channels(engine: Engine) -> tuple[str, ...]:
+    """Channels that staging reads: those of the night model where there is one, else all of the bundle's."""
+    return (*EEGS, *EOGS) if STAGES_GRAPH in engine.bundle.graphs else engine.bundle.channels
 
 
 def embed_study(study: PreparedStudy, engine: Engine) -> NDArray[np.float32]:
@@ -122,6 +137,11 @@ def stage_embeddings(
     else:
         posterior = np.exp(evidence - evidence.max(axis=1, keepdims=True))
         posterior /= posterior.sum(axis=1, keepdims=True)
+    return _settled(posterior, scorable)
+
+
+def _settled(posterior: NDArray[np.float64], scorable: NDArray[np.bool_]) -> Staging:
+    """Name each epoch's most probable stage; `?` where it cannot be scored."""
     probabilities = np.round(posterior, DIGITS)
     best = probabilities.argmax(axis=1)  # of the printed figures, so that stage and figures agree
     stages = tuple(STAGES[k] if ok else UNSCORED for k, ok in zip(best, scorable, strict=True))
