@@ -1,5 +1,6 @@
 """`sleepcli export`: a trained run becomes a bundle of verified ONNX graphs."""
 
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +11,18 @@ from sleepcli.extras import training_room
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of `sleepcli train`.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Run folder of `sleepcli train`; with --night also a model's folder.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the new bundle.")],
     name: Annotated[str, typer.Option("--name", help="Name of the model; the folder's by default.")] = "",
     precision: Annotated[
         str, typer.Option("--precision", metavar="fp32|fp16|int8", help="How weights are kept.")
     ] = "fp32",
+    night: Annotated[
+        Path | None,
+        typer.Option("--night", metavar="RUN", help="Run folder of `sleepcli train --night`, to put into the bundle."),
+    ] = None,
 ) -> None:
     """Export a trained run as ONNX graphs, compare each with torch, and publish the bundle.
 
@@ -24,11 +31,17 @@ def export(
       sleepcli export runs/nano --out models/nano
 
       sleepcli caption study.edf --model models/nano
+
+      sleepcli export models/nano --night runs/night --out models/ours
     """
     with training_room("export"):
-        from export.publish import ExportOptions, export_run
+        from export.night import add_night
+        from export.publish import BUNDLE_FILE, ExportOptions, export_run
+    is_bundle = night is not None and (run / BUNDLE_FILE).is_file()
+    network = () if is_bundle else export_run(run, out, ExportOptions(name, precision))
+    beside = add_night(run if is_bundle else out, night, out) if night else ()
     with ui.progress("exporting", None) as bar:
-        for event in export_run(run, out, ExportOptions(name=name, precision=precision)):
+        for event in chain(network, beside):
             bar.show(f"{event.step} {event.graph}")
             if event.difference is not None:
                 ui.note(f"{event.graph}: differs from torch by {event.difference:.1e} at most")

@@ -1,6 +1,7 @@
 """`sleepcli train`: a model from prepared studies."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,11 +94,23 @@ def train(
     tensorboard: Annotated[
         bool | None, typer.Option("--tensorboard/--no-tensorboard", help="Write TensorBoard files too.")
     ] = None,
+    night: Annotated[
+        bool,
+        typer.Option("--night", help="Train the night model instead: stages and events from the course of a night."),
+    ] = False,
+    tracks: Annotated[
+        Path | None,
+        typer.Option("--tracks", metavar="DIR", help="With --night: band-power tracks of scored nights (.npz) too."),
+    ] = None,
+    folds: Annotated[
+        int, typer.Option("--folds", min=0, help="With --night: cross-validate over the tracks' subjects first.")
+    ] = 0,
     json: options.Json = False,
 ) -> None:
     """Train a model on prepared studies; the same command resumes a run that was stopped.
 
     Subjects are split, never epochs: no subject is on both sides.
+    With --night, a small model learns stages and events from whole nights; sleepcli export --night adds it to a bundle.
 
     [bold]Examples[/]
 
@@ -108,13 +121,56 @@ def train(
       sleepcli train prepared --recipe lab.toml --out runs/lab
 
       sleepcli export runs/first --out models/first
+
+      sleepcli train prepared --night --out runs/night
     """
-    given = {name: value for name, value in locals().items() if name not in ("recipe", "json", "stores")}
+    if night:
+        return _train_night(stores, out, (tracks, folds), (held_out, subject_separator, seed, threads), json)
+    apart = ("recipe", "json", "stores", "night", "tracks", "folds")
+    given = {name: value for name, value in locals().items() if name not in (*apart, "apart")}
     with training_room("train"):
         from training.loop import train as train_events
         from training.recipe import options_of, read_recipe
     wishes = options_of(read_recipe(recipe) if recipe else {}, {**given, "stores": tuple(stores)})
     _follow(train_events(wishes), json)
+
+
+def _train_night(
+    stores: list[Path],
+    out: Path,
+    extra: tuple[Path | None, int],
+    common: tuple[float | None, str | None, int | None, int | None],
+    json: bool,
+) -> None:
+    """Train the night model and tell its figures."""
+    with training_room("train"):
+        import torch
+
+        from training.night import NightOptions, train_night
+        from training.night_events import EventOptions
+        from training.night_stages import StageOptions
+    held_out, separator, seed, threads = common
+    if threads:
+        torch.set_num_threads(threads)
+    wishes = NightOptions(
+        tuple(stores),
+        out,
+        tracks=extra[0],
+        folds=extra[1],
+        subject_separator=separator or "",
+        stages=StageOptions(seed=seed or 0),
+        events=EventOptions(seed=seed or 0),
+    )
+    if held_out is not None:
+        wishes = replace(wishes, held_out=held_out)
+    with ui.progress("measuring the studies", PER_MILLE) as bar:
+        for event in train_night(wishes):
+            bar.show(f"{event.part}", PER_MILLE * event.progress)
+            if event.progress == 1.0 and event.part != "done" and event.figures:
+                ui.note(f"{event.part}: {event.figures}")
+            elif event.part == "done" and ui.wants_json(json):
+                ui.json_lines([{"run": str(out), **event.figures}])
+    ui.note(f"Done. Next: sleepcli export MODEL --night {out} --out NEW_MODEL")
 
 
 def _follow(events: Iterable["TrainEvent"], json: bool) -> None:
