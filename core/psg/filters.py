@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import soxr
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfiltfilt
 
 from core.psg.runs import runs
 
 BRIDGED_SECONDS = 1.0  # a shorter gap is drawn straight; a longer one parts the signal
+_REACH = 4.0
+"""Periods of a corner after which a filter's response has fallen below 2e-8: exp(-2 pi sin(45 deg) 4)."""
+_SMALLEST_BLOCK, _BLOCKS = 4096, 8  # samples; blocks at a time
 
 
 def bridge(samples: NDArray[np.float32], rate: float) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
@@ -81,16 +83,32 @@ def to_rate(samples: NDArray[np.float32], rate: float, new_rate: int, n_samples:
 
 
 @cache
-def _sections(low: float | None, high: float | None, rate: int) -> NDArray[np.float64] | None:
-    """Design a Butterworth filter of second order a side; there and back it is of fourth order, without phase."""
-    nyquist = rate / 2
-    if high is not None and high >= nyquist:
+def _gain(low: float | None, high: float | None, rate: int) -> tuple[NDArray[np.float64], int] | None:
+    """Design a Butterworth filter of second order a side, run forwards and backwards: its gain, and its reach.
+
+    The squared magnitude of the bilinear transform of a prototype of order n is 1 / (1 + x^2n), x the prototype's
+    frequency; there is no phase.
+
+    Returns
+    -------
+    tuple of array and int, or None
+        Gains at the frequencies of a block's real Fourier transform, and samples that a sample reaches to either
+        side; None for no filter.
+    """
+    if high is not None and high >= rate / 2:
         high = None
-    if low is not None and high is not None:
-        return np.asarray(butter(2, (low, high), "bandpass", fs=rate, output="sos"))
-    if low is not None:
-        return np.asarray(butter(2, low, "highpass", fs=rate, output="sos"))
-    return np.asarray(butter(2, high, "lowpass", fs=rate, output="sos")) if high is not None else None
+    if low is None and high is None:
+        return None
+    reach = round(_REACH * rate / (low or high or rate))
+    size = max(_SMALLEST_BLOCK, 1 << (8 * reach - 1).bit_length())
+    warped = np.tan(np.pi * np.arange(size // 2 + 1) / size)
+    edge = {corner: np.tan(np.pi * corner / rate) for corner in (low, high) if corner is not None}
+    with np.errstate(divide="ignore", over="ignore"):
+        if low is not None and high is not None:
+            prototype = (warped**2 - edge[low] * edge[high]) / (warped * (edge[high] - edge[low]))
+        else:
+            prototype = edge[low] / warped if low is not None else warped / edge[high or rate]
+        return 1.0 / (1.0 + prototype**4), reach
 
 
 def band_pass(
@@ -115,16 +133,39 @@ def band_pass(
         Filtered signal, float32.
     """
     low, high = band if band is not None else (None, None)
-    sections = _sections(low, high, rate)
+    designed = _gain(low, high, rate)
     out = np.zeros_like(samples)
     padding = round(rate / low) if low is not None else rate
     for start, stop in _stretches(samples, gap, rate):
-        part = samples[start:stop].astype(np.float64)
-        if sections is None:
+        part = samples[start:stop]
+        if designed is None:
             out[start:stop] = part
         elif part.size > 12:
-            out[start:stop] = sosfiltfilt(sections, part, padlen=min(padding, part.size - 1))
+            out[start:stop] = _filtered(part, *designed, min(padding, part.size - 1))
     return out
+
+
+def _filtered(part: NDArray[np.float32], gain: NDArray[np.float64], reach: int, padding: int) -> NDArray[np.float32]:
+    """Filter one stretch in overlapping blocks; at its ends it goes on point-mirrored, then level."""
+    size = 2 * (gain.size - 1)
+    hop = size - 2 * reach
+    count = -(-part.size // hop)
+    extended = np.empty(count * hop + 2 * reach, dtype=np.float32)
+    begin, end = reach, reach + part.size
+    extended[begin:end] = part
+    mirrored = min(padding, reach)
+    extended[begin - mirrored : begin] = 2 * part[0] - part[mirrored:0:-1]
+    extended[: begin - mirrored] = extended[begin - mirrored]
+    tail = 2 * part[-1] - part[-2 : -2 - mirrored : -1]
+    extended[end : end + mirrored] = tail
+    extended[end + mirrored :] = tail[-1]
+    blocks = np.lib.stride_tricks.sliding_window_view(extended, size)[::hop]
+    out = np.empty((count, hop), dtype=np.float32)
+    for first in range(0, count, _BLOCKS):
+        spectrum = np.fft.rfft(blocks[first : first + _BLOCKS].astype(np.float64))
+        spectrum *= gain
+        out[first : first + _BLOCKS] = np.fft.irfft(spectrum)[:, reach : reach + hop]
+    return out.reshape(-1)[: part.size]
 
 
 def _stretches(samples: NDArray[np.float32], gap: NDArray[np.bool_], rate: int) -> list[tuple[int, int]]:
