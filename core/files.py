@@ -45,19 +45,31 @@ def whole_file(path: Path) -> Iterator[Path]:
 def whole_folder(path: Path) -> Iterator[Path]:
     """Give a temporary folder to fill, and put it in the place of `path` when the block ends well.
 
+    A folder that is there stays whole until the new one is: it is set aside, and comes back when the new one cannot
+    take its place; a rerun brings back or removes what a run killed between the two left aside.
+
     Raises
     ------
     SleepcliError
         When the folder is not writable or the disk is full; nothing is left behind.
     """
-    temporary = temporary_name(path)
+    temporary, aside = temporary_name(path), path.with_name(f".{path.name}.old.part")
     try:
         _remove(temporary)
+        if aside.exists() and not path.exists():
+            aside.rename(path)
+        _remove(aside)
         temporary.mkdir(parents=True)
         yield temporary
         if path.exists():
-            shutil.rmtree(path)
-        temporary.rename(path)
+            path.rename(aside)
+        try:
+            temporary.rename(path)
+        except OSError:
+            if aside.exists():
+                aside.rename(path)
+            raise
+        _remove(aside)
     except OSError as error:
         raise _cannot_write(path, error) from None
     finally:
@@ -87,8 +99,8 @@ def _cannot_write(path: Path, error: OSError) -> SleepcliError:
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+    elif path.is_symlink() or path.exists():
+        path.unlink()
 
 
 def content_hash(path: Path) -> str:

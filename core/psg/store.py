@@ -3,8 +3,6 @@
 import hashlib
 import io
 import json
-import os
-import shutil
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -17,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import StudyError, UsageError
+from core.files import whole_folder
 from core.psg.channels import CHANNELS, EXTRA_CHANNELS, MODEL_CHANNELS
 from core.psg.quality import UNSEEN
 
@@ -172,31 +171,25 @@ def write_store(study: PreparedStudy, folder: Path) -> None:
         What to write.
     folder
         The folder ``<study>.psg``; one that is there is replaced.
+
+    Raises
+    ------
+    SleepcliError
+        When it cannot be written.
     """
-    temporary = folder.with_name(f".{folder.name}.partial")
-    if temporary.exists():
-        shutil.rmtree(temporary)
-    temporary.mkdir(parents=True)
     names = list(study.extras)
     extras = [np.asarray(study.extras[name], dtype=np.float32) for name in names]
     stacked = np.stack(extras) if extras else np.zeros((0, study.n_epochs, EPOCH_SAMPLES), dtype=np.float32)
-    np.save(temporary / "signals.npy", np.ascontiguousarray(study.signals, dtype=np.float32))
-    np.save(temporary / "extras.npy", stacked)
-    np.savez(temporary / "tables.npz", **{"states": study.states} | {f"table:{k}": v for k, v in study.tables.items()})
-    files = {
-        name: {"bytes": (temporary / name).stat().st_size, "sha256": _sha256(temporary / name)} for name in _ARRAYS
-    }
-    text = json.dumps(_facts(study, names, files), ensure_ascii=False, indent=1, sort_keys=True, allow_nan=False)
-    (temporary / "study.json").write_text(text + "\n", encoding="utf-8")
-    if folder.exists():
-        old = folder.with_name(f".{folder.name}.old")
-        if old.exists():
-            shutil.rmtree(old)
-        os.replace(folder, old)
-        os.replace(temporary, folder)
-        shutil.rmtree(old)
-    else:
-        os.replace(temporary, folder)
+    tables = {"states": study.states} | {f"table:{name}": table for name, table in study.tables.items()}
+    with whole_folder(folder) as temporary:
+        np.save(temporary / "signals.npy", np.ascontiguousarray(study.signals, dtype=np.float32))
+        np.save(temporary / "extras.npy", stacked)
+        np.savez(temporary / "tables.npz", **tables)
+        files = {
+            name: {"bytes": (temporary / name).stat().st_size, "sha256": _sha256(temporary / name)} for name in _ARRAYS
+        }
+        text = json.dumps(_facts(study, names, files), ensure_ascii=False, indent=1, sort_keys=True, allow_nan=False)
+        (temporary / "study.json").write_text(text + "\n", encoding="utf-8")
 
 
 def _facts(study: PreparedStudy, extras: list[str], files: dict[str, Any]) -> dict[str, Any]:

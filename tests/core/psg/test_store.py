@@ -72,8 +72,8 @@ def test_writing_twice_is_the_same_bytes_and_replaces(study: PreparedStudy, tmp_
     folder = tmp_path / "n1.psg"
     write_store(study, folder)
     first = {path.name: path.read_bytes() for path in folder.iterdir()}
-    (tmp_path / ".n1.psg.partial").mkdir()
-    (tmp_path / ".n1.psg.partial" / "signals.npy").write_bytes(b"left by a killed run")
+    (tmp_path / ".n1.psg.part").mkdir()
+    (tmp_path / ".n1.psg.part" / "signals.npy").write_bytes(b"left by a killed run")
     write_store(study, folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
     assert sorted(path.name for path in tmp_path.iterdir()) == ["n1.psg"]
@@ -125,8 +125,8 @@ def test_another_version_and_wrong_facts_are_refused(study: PreparedStudy, tmp_p
 
 def test_what_is_a_store(tmp_path: Path) -> None:
     (tmp_path / "a.edf").touch()
-    (tmp_path / ".b.psg.partial").mkdir()
-    assert [is_store(tmp_path / name) for name in ("a.edf", ".b.psg.partial", "c.psg")] == [False, False, False]
+    (tmp_path / ".b.psg.part").mkdir()
+    assert [is_store(tmp_path / name) for name in ("a.edf", ".b.psg.part", "c.psg")] == [False, False, False]
 
 
 def test_stack_takes_channels_and_rows(study: PreparedStudy) -> None:
