@@ -20,7 +20,7 @@ RATE = 256.0
 _GRID = 8.0  # samples a second of the rate curve
 _STAGE_RATE = (7.0, 3.0, 0.0, -1.0, 3.5)  # beats a minute against N2
 _STAGE_RSA = (0.7, 0.9, 1.0, 1.15, 0.75)
-_STAGE_WANDER = (3.0, 2.0, 1.4, 0.9, 2.6)  # beats a minute, slow fluctuation
+_STAGE_WANDER = (3.4, 2.4, 1.8, 1.2, 3.0)  # beats a minute, slow fluctuation
 # Bumps of the normal beat: amplitude (mV), centre (s from the R peak at 60 beats a minute), width (s), whether it moves
 # with the QT interval.
 _BUMPS = (
@@ -91,8 +91,8 @@ def _rate(
     rate = mean + wander * (np.repeat(slow, per_bin) + 0.5 * tone) + rsa * respiratory_phase(breaths, time)
     arousals = [event for event in events if event.type == "arousal"]
     apneas = [event for event in events if event.type.endswith(("apnea", "hypopnea"))]
-    rate = rate + (5.0 + 8.0 * lively) * smooth(_response(arousals, n, "arousal"), 9)
-    rate = rate + (2.0 + 4.0 * lively) * smooth(_response(apneas, n, "apnea"), 9)
+    rate = rate + (6.0 + 10.0 * lively) * smooth(_response(arousals, n, "arousal"), 9)
+    rate = rate + (4.0 + 7.0 * lively) * smooth(_response(apneas, n, "apnea"), 9)
     return np.asarray(np.clip(rate, 34, 165))
 
 

@@ -50,5 +50,5 @@ DERIVATIONS: dict[str, Derivation] = {
 }
 """Derivations that a night can hold, by channel name; factors against C3-M2."""
 
-FRONTAL_LEAK = Derivation(0.4, 0.6, 0.7, 0.3, 0.25, 0.15, 0.7, 0.4, muscle=0.4, cardiac=1.2)
+FRONTAL_LEAK = Derivation(0.38, 0.7, 0.6, 0.3, 0.25, 0.15, 0.75, 0.4, muscle=0.3, cardiac=1.2)
 """Brain activity that both EOG electrodes see."""

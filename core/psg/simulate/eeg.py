@@ -22,12 +22,12 @@ RATE = 256.0
 """Samples a second."""
 
 # Aperiodic part by stage: density at 10 Hz (µV²/Hz) and exponent, for C3-M2.
-_LEVEL = (1.6, 1.75, 1.45, 1.65, 1.65)
-_SLOPE = (1.3, 1.41, 1.66, 2.08, 1.4)
+_LEVEL = (1.58, 1.72, 1.45, 1.65, 1.62)
+_SLOPE = (1.3, 1.41, 1.7, 2.13, 1.4)
 # Who makes small slow waves has less delta between them too: added to the exponent for each e-fold of slow-wave gain.
 _SLOPE_BY_SLOW_WAVES = (0.0, 0.0, 0.35, 0.1, 0.0)
 # Power of the rhythms by state (µV²): theta, alpha, sigma, beta. Wake is with closed eyes.
-_THETA = (0.2, 3.5, 9.0, 36.0, 4.5)
+_THETA = (0.2, 2.4, 9.0, 36.0, 3.6)
 _ALPHA = (40.0, 6.5, 13.0, 52.0, 5.8)
 _SIGMA = (0.4, 0.5, 2.5, 2.5, 0.3)
 _BETA = (6.0, 2.5, 0.4, 0.1, 1.3)
@@ -154,7 +154,7 @@ def _add_arousals(
     for span in cortex.arousals:
         n = round(span.duration * RATE)
         freq = np.fft.rfftfreq(n, 1 / RATE)
-        alpha, beta, theta = 72.0 * shared.lognormal(0.0, 0.6) * shared.dirichlet((3.0, 2.0, 1.2))
+        alpha, beta, theta = 64.0 * shared.lognormal(0.0, 0.6) * shared.dirichlet((3.0, 1.5, 1.4))
         density = alpha * seen.alpha**2 * _peak(freq, subject.alpha_frequency, 1.2)
         density = density + beta * seen.beta**2 * _peak(freq, 21.0, 6.0) + theta * seen.theta**2 * _peak(freq, 5.5, 1.2)
         own = rng.standard_normal((2, len(freq)))

@@ -59,9 +59,9 @@ def _write_signals(night: SimulatedNight, path: Path, montage: WriteMontage) -> 
     for row in montage.signals:
         samples, rate, _ = night.signals[row.channel]
         trace = _resampled(samples, rate, row.rate, held=row.channel in ("SPO2", "POS"))
-        trace = trace.astype(np.float64) * row.factor
-        header = _header(row, float(np.abs(trace).max()) if row.channel in ("AF", "THX", "ABD") else 0.0)
-        traces.append(np.clip(trace, header["physical_min"], header["physical_max"]))
+        values = trace.astype(np.float64) * row.factor
+        header = _header(row, float(np.abs(values).max()) if row.channel in ("AF", "THX", "ABD") else 0.0)
+        traces.append(np.clip(values, header["physical_min"], header["physical_max"]))
         headers.append(header)
     writer = pyedflib.EdfWriter(str(path), len(headers), file_type=pyedflib.FILETYPE_EDFPLUS)
     try:
