@@ -149,5 +149,5 @@ def train_member(
         loss.backward()
         nn.utils.clip_grad_norm_(member.parameters(), 1.0)
         optimizer.step()
-        yield float(loss)
+        yield float(loss.detach())
     member.eval()

@@ -88,6 +88,7 @@ def _at_rate(trace: Trace, rate: int, seconds: int) -> tuple[NDArray[np.float32]
     places = np.minimum((np.arange(seconds) * trace.rate).astype(np.int64), len(native) - 1)
     recorded = np.isfinite(native[places]) & (np.arange(seconds) * trace.rate < len(native))
     samples = bridged(native)
+    samples = samples - np.median(samples)  # an offset rings at both ends of the resampling
     if trace.rate != rate:
         samples = np.asarray(soxr.resample(samples, trace.rate, rate, quality="MQ"), np.float32)
     fitted = np.full(size, samples[-1] if len(samples) else 0, np.float32)
