@@ -1,10 +1,10 @@
 """The channel table and the resolver: which signals of a file stand for which channels of a model."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from core.psg.derivations import Candidate, best_candidates
+from core.psg.derivations import ASSUMED_CODES, Candidate, best_candidates
 
 if TYPE_CHECKING:
     from core.psg.montage import Montage
@@ -182,9 +182,19 @@ def resolve(signals: "Sequence[SignalInfo]", montage: "Montage | None" = None) -
     }
     used = {index for source in sources for index in source.signals}
     unused = tuple(signal.label for signal in signals if signal.index not in used)
-    codes = montage.position_codes if montage is not None and montage.position_codes else None
-    codes = codes or position_table([signal.label for signal in signals])
+    codes, told = _position_codes(signals, montage)
+    if told:
+        place = [channel.name for channel in channels].index("POS")
+        sources[place] = replace(sources[place], reason=sources[place].reason.replace(ASSUMED_CODES, told))
     return ChannelMap(tuple(sources[: len(CHANNELS)]), unused, codes, others, tuple(sources[len(CHANNELS) :]))
+
+
+def _position_codes(signals: "Sequence[SignalInfo]", montage: "Montage | None") -> tuple[Mapping[int, int] | None, str]:
+    """Return what the position codes mean and who says so; None and nothing where it has to be assumed."""
+    if montage is not None and montage.position_codes:
+        return montage.position_codes, "codes by the montage"
+    coding = position_coding([signal.label for signal in signals])
+    return (coding.codes, f"codes as in {coding.name}") if coding is not None else (None, "")
 
 
 def _source(
@@ -206,14 +216,36 @@ def _source(
     )
 
 
-# raw code -> the model's code: 0 right, 1 left, 2 supine, 3 prone, 4 upright
-POSITION_TABLES: dict[str, dict[int, int]] = {
-    "default": {0: 0, 1: 1, 2: 2, 3: 3, 4: 4},  # Compumedics as in SHHS, and the published model's own convention
-    "mesa": {0: 0, 1: 2, 2: 1, 3: 3, 4: 4},  # MESA data dictionary: right, back, left, front, upright
-}
+@dataclass(frozen=True)
+class PositionCoding:
+    """What a recorder's body position codes mean.
+
+    Parameters
+    ----------
+    name
+        Where it is used.
+    labels
+        Labels, in capitals, that stand together in such a file and in no other.
+    codes
+        The file's code to the model's: 0 right, 1 left, 2 supine, 3 prone, 4 upright.
+    """
+
+    name: str
+    labels: frozenset[str]
+    codes: Mapping[int, int]
 
 
-def position_table(labels: Sequence[str]) -> Mapping[int, int] | None:
+# Only what is documented in public. The makers of recorders publish no codes, and most let the lab choose them: any
+# other file's codes are assumed to be the published model's own, which are those of SHHS, and the map says so.
+POSITION_CODINGS = (
+    # SHHS polysomnography documentation (sleepdata.org/datasets/shhs): 0 right, 1 left, 2 back, 3 front.
+    PositionCoding("SHHS", frozenset(("EEG(SEC)", "THOR RES", "POSITION")), {0: 0, 1: 1, 2: 2, 3: 3}),
+    # MESA sleep data documentation (sleepdata.org/datasets/mesa): 0 right, 1 back, 2 left, 3 front, 4 upright.
+    PositionCoding("MESA", frozenset(("EEG1", "EEG2", "EEG3", "THERM", "POS")), {0: 0, 1: 2, 2: 1, 3: 3, 4: 4}),
+)
+
+
+def position_coding(labels: Sequence[str]) -> PositionCoding | None:
     """Return the position codes of a cohort that its set of labels gives away, or None.
 
     Parameters
@@ -222,6 +254,4 @@ def position_table(labels: Sequence[str]) -> Mapping[int, int] | None:
         All labels of the file.
     """
     names = {label.strip().upper() for label in labels}
-    if {"EEG1", "EEG2", "EEG3", "THERM", "POS"} <= names:
-        return POSITION_TABLES["mesa"]
-    return None
+    return next((coding for coding in POSITION_CODINGS if coding.labels <= names), None)

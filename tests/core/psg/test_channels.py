@@ -412,7 +412,15 @@ def test_a_single_lateral_eeg_keeps_its_side() -> None:
 def test_position_codes_of_mesa_are_known_by_its_labels() -> None:
     row = next(row for row in LABS if row.name == "MESA")
     assert dict(resolve(signals(row.labels)).position_codes or {}) == {0: 0, 1: 2, 2: 1, 3: 3, 4: 4}
-    assert resolve(signals(["Position"])).position_codes is None
+    assert resolve(signals(row.labels)).source("POS").reason == "by its label; codes as in MESA"
+
+
+def test_position_codes_that_nothing_tells_are_said_to_be_assumed() -> None:
+    channel_map = resolve(signals(["Position"]))
+    assert channel_map.position_codes is None
+    assert "codes assumed: 0 right" in channel_map.source("POS").reason
+    shhs = resolve(signals(["EEG(sec)", "EEG", "THOR RES", "ABDO RES", "POSITION"]))
+    assert shhs.source("POS").reason == "by its label; codes as in SHHS"
 
 
 @given(st.text(max_size=24))
