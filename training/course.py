@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -84,6 +84,12 @@ class CourseNet(nn.Module):
         super().__init__()
         self.config = config
         self.members = nn.ModuleList(Member(config) for _ in range(config.members))
+
+    def alone(self, index: int) -> CourseNet:
+        """Give one member as a network of its own; the weights are shared."""
+        net = CourseNet(replace(self.config, members=1))
+        net.members[0] = self.members[index]
+        return net.train(self.training)
 
     def networks(self) -> list[Member]:
         """Give the members."""

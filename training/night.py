@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,11 @@ from training import night_events, night_stages
 from training.checkpoint import read_weights, write_weights
 from training.course import CourseConfig, CourseNet
 from training.night_events import EventCourse, EventOptions, event_network, train_events
-from training.night_stages import ScoredCourse, StageOptions, stage_network, stage_scores, train_stages
+from training.night_stages import ScoredCourse, StageOptions, left_out, stage_network, stage_scores, train_stages
 from training.studies import find_stores, open_study, split_subjects
 
+Judged = tuple[ScoredCourse, NDArray[np.float32]]
+"""A scored night and its log-probabilities [N, 5]."""
 META = "night.json"
 STAGES_FILE, EVENTS_FILE = "night_stages.safetensors", "night_events.safetensors"
 GRID = tuple(round(0.2 + 0.05 * step, 2) for step in range(13))
@@ -44,8 +46,6 @@ class NightOptions:
     """Run folder; what a killed run has finished there is kept."""
     tracks: Path | None = None
     """Folder of band-power tracks (`SS__N.npz`), which teach stages too."""
-    folds: int = 0
-    """Cross-validation over the subjects of the tracks before the network that is kept; 0 or 1: none."""
     held_out: float = 0.15
     """Share of the studies' subjects on which figures are taken and thresholds chosen."""
     store_share: float = 0.5
@@ -61,7 +61,7 @@ class NightEvent:
     """How far a run is."""
 
     part: str
-    """`fold`, `stages`, `events` or `done`."""
+    """`stages`, `events` or `done`."""
     progress: float
     """Of the part, 0 to 1."""
     figures: Mapping[str, Any]
@@ -97,8 +97,6 @@ def train_night(options: NightOptions) -> Iterator[NightEvent]:
         "figures": {},
     }
     options.out.mkdir(parents=True, exist_ok=True)
-    if tracks and options.folds > 1:
-        yield from _folds(tracks, options, meta)
     learned = [*tracks, *(course for course in courses if course.subject not in held)]
     yield from _stages(learned, [course for course in courses if course.subject in held], options, meta)
     nights = [night_events.of_study(study.prepared, study.subject) for study in studies if _has_events(study.prepared)]
@@ -132,31 +130,26 @@ def _has_events(prepared: Any) -> bool:
     return prepared.scoring is not None and bool(prepared.scoring.events)
 
 
-def _folds(tracks: Sequence[ScoredCourse], options: NightOptions, meta: dict[str, Any]) -> Iterator[NightEvent]:
-    """Cross-validate over the tracks' subjects with one member a fold; studies, which may follow tracks, stay out."""
-    subjects = sorted({track.subject for track in tracks})
-    np.random.default_rng(options.stages.seed).shuffle(subjects)
-    told: dict[str, list[tuple[str, NDArray[np.int64], NDArray[np.float32]]]] = {}
-    for fold in range(options.folds):
-        out = set(subjects[fold :: options.folds])
-        learned = [track for track in tracks if track.subject not in out]
-        single = replace(options.stages, members=1)
-        net = stage_network(single)
-        for share in train_stages(net, learned, single):
-            yield NightEvent("fold", (fold + share) / options.folds, {})
-        for track in (track for track in tracks if track.subject in out):
-            for name, eegs, eog in (("Fpz-Cz", [0], False), ("Pz-Oz", [1], False), ("both and EOG", [0, 1], True)):
-                scores = stage_scores(net, track, eegs, eog)
-                told.setdefault(name, []).append((track.subject, track.stages, scores))
-    meta["figures"]["cross_validation"] = {name: _staging(rows) for name, rows in told.items()}
-    yield NightEvent("fold", 1.0, meta["figures"]["cross_validation"])
+def _cross_validated(net: CourseNet, learned: Sequence[ScoredCourse], options: StageOptions) -> dict[str, Any]:
+    """Judge each member on the subjects that it left out: each EEG of a track alone, and all there is."""
+    without = left_out(learned, options)
+    members = [net.alone(index) for index in range(options.members)]
+    told: dict[str, list[Judged]] = {}
+    for course in learned:
+        member = members[without[course.subject]]
+        every = range(len(course.eegs))
+        kind = "tracks" if course.share == 1.0 else "studies"
+        views = {f"{kind}, EEG {index + 1} alone": ([index], False) for index in every}
+        for name, (eegs, eog) in (views | {f"{kind}, all EEGs and EOG": (list(every), True)}).items():
+            told.setdefault(name, []).append((course, stage_scores(member, course, eegs, eog)))
+    return {name: _staging(rows) for name, rows in told.items()}
 
 
-def _staging(rows: Sequence[tuple[str, NDArray[np.int64], NDArray[np.float32]]]) -> dict[str, Any]:
+def _staging(rows: Sequence[Judged]) -> dict[str, Any]:
     """Figures of staging over nights: κ with its interval by subject, accuracy, expected calibration error."""
-    truth = np.concatenate([np.where(stages < 0, -1, stages) for _, stages, _ in rows])
-    scores = np.concatenate([scores for _, _, scores in rows])
-    subjects = np.concatenate([np.full(len(stages), subject) for subject, stages, _ in rows])
+    truth = np.concatenate([np.where(course.stages < 0, -1, course.stages) for course, _ in rows])
+    scores = np.concatenate([scores for _, scores in rows])
+    subjects = np.concatenate([np.full(len(course.stages), course.subject) for course, _ in rows])
     given = scores.argmax(axis=1)
     figures = staging_figures(truth, given)
     low, high = interval_by_subject(
@@ -173,7 +166,7 @@ def _staging(rows: Sequence[tuple[str, NDArray[np.int64], NDArray[np.float32]]])
         "macro_f1": round(figures.macro_f1, 4),
         "calibration_error": round(float(sum(gaps)) / max(len(chance), 1), 4),
         "epochs": int((truth >= 0).sum()),
-        "subjects": len({subject for subject, _, _ in rows}),
+        "subjects": len({course.subject for course, _ in rows}),
     }
 
 
@@ -185,9 +178,11 @@ def _stages(
     for share in train_stages(net, learned, options.stages):
         yield NightEvent("stages", share, {})
     write_weights(path, net.state_dict())
-    figures = {}
+    figures: dict[str, Any] = {}
+    if options.stages.members > 1 and len({course.subject for course in learned}) >= options.stages.members:
+        figures["cross-validated"] = _cross_validated(net, learned, options.stages)
     if held:
-        rows = [(c.subject, c.stages, stage_scores(net, c, range(len(c.eegs)), True)) for c in held]
+        rows = [(course, stage_scores(net, course, range(len(course.eegs)), True)) for course in held]
         figures["held-out studies"] = _staging(rows)
     meta["stages"] = {"config": net.config.to_json(), "nights": len(learned)}
     meta["figures"]["stages"] = figures

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.errors import UsageError
 from core.language.band_course import BANDS, EEGS, N_FEATURES, band_course, night_features
@@ -57,7 +57,8 @@ class StageOptions:
     """Of the labels: human scorers agree with each other on about four epochs in five."""
     splice: float = 0.3
     """Share of the stretches made of pieces of a night in any order: broken sleep, told by its spectrum."""
-    members: int = 4
+    members: int = 5
+    """Networks; each leaves its share of the subjects out, which are what it is judged on."""
     seed: int = 0
 
 
@@ -65,7 +66,7 @@ def of_track(path: Path) -> ScoredCourse:
     """Read one night of band-power tracks (`SS__N.npz`: features [epochs, 3, 10], labels)."""
     track = read_track(path)
     powers = track.log_power.transpose(1, 0, 2)  # (channel, epoch, band)
-    subject = f"track {path.stem.split('__')[0]}"
+    subject = f"track{path.stem.split('__')[0]}"  # as simulated nights that follow the track name it
     return ScoredCourse(path.stem, subject, powers[:2], powers[2], track.stages.astype(np.int64))
 
 
@@ -154,18 +155,30 @@ def stage_network(options: StageOptions) -> CourseNet:
     return CourseNet(CourseConfig(N_FEATURES, len(STAGES), members=options.members)).eval()
 
 
+def left_out(courses: Sequence[ScoredCourse], options: StageOptions) -> dict[str, int]:
+    """Tell of each subject which member leaves it out: a subject's nights, real or followed, together."""
+    subjects = sorted({course.subject for course in courses})
+    order = np.random.default_rng(options.seed).permutation(len(subjects))
+    return {subjects[place]: index % options.members for index, place in enumerate(order)}
+
+
 def train_stages(net: CourseNet, courses: Sequence[ScoredCourse], options: StageOptions) -> Iterator[float]:
-    """Train the stage network, one member after the other.
+    """Train the stage network, one member after the other, each without the subjects that it leaves out.
+
+    With one member, or fewer subjects than members, nobody is left out.
 
     Yields
     ------
     float
         The share of the whole that is done, after each step.
     """
-    epochs = sum(len(course.stages) for course in courses)
-    steps = max(1, round(options.passes * epochs / (options.batch * float(np.mean(options.lengths)))))
+    without = left_out(courses, options)
+    alone = options.members == 1 or len(without) < options.members
     for index, member in enumerate(net.networks()):
-        sampler = StageSampler(courses, options, seed=options.seed * 1000 + index)
+        learned = [course for course in courses if alone or without[course.subject] != index]
+        epochs = sum(len(course.stages) * course.share for course in learned)
+        steps = max(1, round(options.passes * epochs / (options.batch * float(np.mean(options.lengths)))))
+        sampler = StageSampler(learned, options, seed=options.seed * 1000 + index)
         for step, _ in enumerate(train_member(member, sampler, _loss(options.smoothing), Training(steps)), start=1):
             yield (index + step / steps) / options.members
 
@@ -179,7 +192,7 @@ def _loss(smoothing: float) -> Callable[[Tensor, Tensor], Tensor]:
     return loss
 
 
-def stage_scores(net: CourseNet, course: ScoredCourse, eegs: Sequence[int], with_eog: bool) -> NDArray[np.float32]:
+def stage_scores(net: nn.Module, course: ScoredCourse, eegs: Sequence[int], with_eog: bool) -> NDArray[np.float32]:
     """Score a night's stages from some of its EEGs.
 
     Returns
@@ -190,5 +203,5 @@ def stage_scores(net: CourseNet, course: ScoredCourse, eegs: Sequence[int], with
     eog = course.eog if with_eog else np.full_like(course.eog, np.nan)
     features = np.stack([night_features(course.eegs[index], eog) for index in eegs])
     with torch.no_grad():
-        scores = functional.log_softmax(net(torch.from_numpy(features)), dim=-1).mean(0)
+        scores = functional.log_softmax(net(torch.from_numpy(features)), dim=-1).mean(0)  # over the EEGs
         return np.asarray(functional.log_softmax(scores, dim=-1).numpy(), np.float32)

@@ -102,9 +102,6 @@ def train(
         Path | None,
         typer.Option("--tracks", metavar="DIR", help="With --night: band-power tracks of scored nights (.npz) too."),
     ] = None,
-    folds: Annotated[
-        int, typer.Option("--folds", min=0, help="With --night: cross-validate over the tracks' subjects first.")
-    ] = 0,
     json: options.Json = False,
 ) -> None:
     """Train a model on prepared studies; the same command resumes a run that was stopped.
@@ -125,8 +122,8 @@ def train(
       sleepcli train prepared --night --out runs/night
     """
     if night:
-        return _train_night(stores, out, (tracks, folds), (held_out, subject_separator, seed, threads), json)
-    apart = ("recipe", "json", "stores", "night", "tracks", "folds")
+        return _train_night(stores, out, tracks, (held_out, subject_separator, seed, threads), json)
+    apart = ("recipe", "json", "stores", "night", "tracks")
     given = {name: value for name, value in locals().items() if name not in (*apart, "apart")}
     with training_room("train"):
         from training.loop import train as train_events
@@ -138,7 +135,7 @@ def train(
 def _train_night(
     stores: list[Path],
     out: Path,
-    extra: tuple[Path | None, int],
+    tracks: Path | None,
     common: tuple[float | None, str | None, int | None, int | None],
     json: bool,
 ) -> None:
@@ -155,8 +152,7 @@ def _train_night(
     wishes = NightOptions(
         tuple(stores),
         out,
-        tracks=extra[0],
-        folds=extra[1],
+        tracks=tracks,
         subject_separator=separator or "",
         stages=StageOptions(seed=seed or 0),
         events=EventOptions(seed=seed or 0),
