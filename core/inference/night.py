@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from core.inference.course_graphs import RESPIRATORY, detected_events, event_probabilities
 from core.inference.decoding import greedy
 from core.inference.drafts import Draft, read_events
 from core.inference.engine import Engine
@@ -25,6 +26,7 @@ from core.language.facts import DOMAINS
 from core.language.measure import EpochMeasurements
 from core.language.settled import MODEL, settle_events
 from core.psg.channels import CHANNELS
+from core.psg.preprocess import EPOCH_SECONDS
 from core.psg.scoring import Event
 from core.psg.store import PreparedStudy
 
@@ -107,10 +109,8 @@ def read_night(
         staging = unstaged(study.n_epochs)
         if seen_eeg:
             staging = stage_course(study, engine) or stage_embeddings(embeddings, study, engine)
-    visible = _visible(study, engine)
-    sees = [kind for kind, epochs in visible.items() if engine.writes and epochs.any()]
-    written = merge_drafts(_draft_events(drafts), visible)
-    settled = settle_events(scored, written, measurements, staging.stages, sees)
+    found = _model_events(study, engine, drafts)
+    settled = settle_events(scored, found.events, measurements, staging.stages, found.sees, found.trusted)
     return Night(
         staging=staging,
         events=settled.events,
@@ -122,6 +122,32 @@ def read_night(
         domains=options.domains,
         found_by=settled.found_by,
     )
+
+
+@dataclass(frozen=True)
+class _ModelEvents:
+    """What a model says of events."""
+
+    events: tuple[Event, ...]
+    sees: tuple[str, ...]
+    """Types that it could see."""
+    trusted: tuple[str, ...] = ()
+    """Types of which its events go before those of the rules."""
+
+
+def _model_events(study: PreparedStudy, engine: Engine, drafts: Mapping[int, Mapping[str, Draft]]) -> _ModelEvents:
+    """Events of the night model where the bundle has one, else those that the decoder wrote."""
+    visible = _visible(study, engine)
+    probabilities = event_probabilities(study, engine)
+    if probabilities is None:
+        sees = tuple(kind for kind, epochs in visible.items() if engine.writes and epochs.any())
+        return _ModelEvents(merge_drafts(_draft_events(drafts), visible), sees)
+    thresholds = engine.bundle.event_thresholds
+    kinds = {*thresholds} | ({*RESPIRATORY} if "breathing" in thresholds else set())
+    sees = tuple(kind for kind, epochs in visible.items() if kind in kinds and epochs.any())
+    events = detected_events(probabilities, thresholds)
+    seen_events = tuple(event for event in events if visible[event.type][int(event.onset // EPOCH_SECONDS)])
+    return _ModelEvents(seen_events, sees, tuple(kind for kind in RESPIRATORY if kind in sees))
 
 
 def measured_night(study: PreparedStudy, options: NightOptions | None = None) -> Night:

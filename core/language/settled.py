@@ -38,12 +38,14 @@ def settle_events(
     measurements: "EpochMeasurements",
     stages: Sequence[str],
     model_sees: Collection[str] = (),
+    trusted: Collection[str] = (),
 ) -> Settled:
     """Put together what was scored, written and measured.
 
     Where somebody scored events, theirs alone stand, with the measured desaturations where they scored none. Where
     nobody did, breathing that a rule has followed replaces the breathing events that a model wrote, in sleep alone (or
-    wherever no stage is known), and a reduction of breathing that ends in a written arousal is a hypopnea (AASM 1A).
+    wherever no stage is known), and a reduction of breathing that ends in a written arousal is a hypopnea (AASM 1A):
+    unless the model is trusted with breathing, whose events then replace the rule's.
 
     Parameters
     ----------
@@ -55,15 +57,18 @@ def settle_events(
         One an epoch, `?` where not known.
     model_sees
         Event types that the model can see in this study.
+    trusted
+        Event types of which the model's go before the rules'.
     """
-    beside = measured_beside(scored, measurements.events, stages)
-    followed = _followed(measurements)
+    told = [event for event in measurements.events if event.type not in trusted]
+    beside = measured_beside(scored, told, stages)
+    followed = tuple(kind for kind in _followed(measurements) if kind not in trusted)
     if scored:
         found_by = dict.fromkeys(EVENT_TYPES, SCORING)
         if "desaturation" in followed and not _has(scored, ("desaturation",)):
             found_by["desaturation"] = RULE
         return Settled(_ordered([*scored, *beside]), found_by)
-    kept = [event for event in written if event.type not in followed]
+    kept = [event for event in written if event.type not in followed and not _breathing_awake(event, stages)]
     if "hypopnea" in followed:
         beside += _confirmed(measurements.reductions, written, beside, stages)
     found_by = dict.fromkeys(model_sees, MODEL) | dict.fromkeys(followed, RULE)
@@ -108,6 +113,10 @@ def _confirmed(
 
 def _has(events: Iterable[Event], kinds: Collection[str]) -> bool:
     return any(event.type in kinds for event in events)
+
+
+def _breathing_awake(event: Event, stages: Sequence[str]) -> bool:
+    return event.type in RESPIRATORY and _awake(event, stages)
 
 
 def _awake(event: Event, stages: Sequence[str]) -> bool:
