@@ -18,6 +18,7 @@ from core.files import content_hash, write_text
 from core.inference.course_graphs import RESPIRATORY, detected_events
 from core.inference.event_figures import NOTHING, EventFigures, event_figures
 from core.inference.figures import interval_by_subject, staging_figures
+from core.language.event_course import COLUMNS_OF
 from core.psg.scoring import Event
 from training import night_events, night_stages
 from training.checkpoint import read_weights, write_weights
@@ -28,12 +29,16 @@ from training.studies import find_stores, open_study, split_subjects
 
 Judged = tuple[ScoredCourse, NDArray[np.float32]]
 """A scored night and its log-probabilities [N, 5]."""
+Shown = tuple[NDArray[np.float64], Sequence[Event]]
+"""What the event network told of a night, [seconds, 8], and its true events."""
 META = "night.json"
 STAGES_FILE, EVENTS_FILE = "night_stages.safetensors", "night_events.safetensors"
 GRID = tuple(round(0.2 + 0.05 * step, 2) for step in range(13))
 """Thresholds that are tried on the held-out studies."""
-LEAST_EVENTS = 20
-"""Events of a type in the held-out studies under which no threshold can be chosen: the type is left out."""
+LEAST_EVENTS, LEAST_F1 = 20, 0.5
+"""Events of a type in the held-out studies, and F1, under which the type is left out: it was not learned."""
+HOME = ("EEG", "EOG", "EMG_CHIN", "ABD")
+"""Groups that a test at home lacks; breathing is judged with and without them, and one threshold serves both."""
 
 
 @dataclass(frozen=True)
@@ -201,29 +206,33 @@ def _events(
     for share, loss in train_events(net, learned, options.events):
         yield NightEvent("events", share, {"loss": loss})
     write_weights(options.out / EVENTS_FILE, net.state_dict())
-    shown = [(second_probabilities(net, night), truth[night.name]) for night in nights if night.subject in held]
-    thresholds, figures = choose_thresholds(shown)
+    judged = [night for night in nights if night.subject in held]
+    shown = [(second_probabilities(net, night), truth[night.name]) for night in judged]
+    at_home = [(second_probabilities(net, night, HOME), truth[night.name]) for night in judged]
+    thresholds, figures = choose_thresholds(shown, at_home)
     meta["events"] = {"config": net.config.to_json(), "nights": len(learned), "thresholds": thresholds}
     meta["figures"]["events"] = figures
     yield NightEvent("events", 1.0, figures)
 
 
-def second_probabilities(net: CourseNet, night: EventCourse) -> NDArray[np.float64]:
-    """Read a night, [seconds, 8] in the order of `core.psg.scoring.EVENT_TYPES`."""
+def second_probabilities(net: CourseNet, night: EventCourse, hidden: Sequence[str] = ()) -> NDArray[np.float64]:
+    """Read a night without some groups of channels, [seconds, 8] in the order of `core.psg.scoring.EVENT_TYPES`."""
+    course = night.course.astype(np.float32)
+    for group in hidden:
+        course[:, COLUMNS_OF[group]] = 0
     with torch.no_grad():
-        scores = net(torch.from_numpy(night.course.astype(np.float32))[None])[0]
-        return np.asarray(torch.sigmoid(scores).numpy(), np.float64)
+        return np.asarray(torch.sigmoid(net(torch.from_numpy(course)[None])[0]).numpy(), np.float64)
 
 
-def choose_thresholds(
-    shown: Sequence[tuple[NDArray[np.float64], Sequence[Event]]],
-) -> tuple[dict[str, float], dict[str, Any]]:
+def choose_thresholds(shown: Sequence[Shown], at_home: Sequence[Shown] = ()) -> tuple[dict[str, float], dict[str, Any]]:
     """Choose for each kind of event the threshold with the best F1 at an overlap of 0.3.
 
     Parameters
     ----------
     shown
         Probabilities [seconds, 8] and true events of nights that were not learned from.
+    at_home
+        The same nights read without what a test at home lacks; breathing has to be told in both.
 
     Returns
     -------
@@ -234,23 +243,31 @@ def choose_thresholds(
     thresholds: dict[str, float] = {}
     figures: dict[str, Any] = {}
     for name, types in kinds.items():
-        tried = {at: sum((_figures(p, true, name, types, at) for p, true in shown), NOTHING) for at in GRID}
+        nights = [*shown, *(at_home if name == "breathing" else ())]
+        tried = {at: _pooled(nights, name, types, at) for at in GRID}
         best = max(tried, key=lambda at: (np.nan_to_num(tried[at].f1), -at))
-        if tried[best].true < LEAST_EVENTS:
+        if tried[best].true < LEAST_EVENTS or tried[best].f1 < LEAST_F1:
             continue
         thresholds[name] = best
-        figures[name] = {
-            "f1": round(tried[best].f1, 4),
-            "precision": round(tried[best].precision, 4),
-            "recall": round(tried[best].recall, 4),
-            "true": tried[best].true,
-            "onset_error": round(float(np.median(np.abs(tried[best].onset_errors or (np.nan,)))), 2),
-        }
+        figures[name] = _row(_pooled(shown, name, types, best))
+        if name == "breathing" and at_home:
+            figures["breathing, at home"] = _row(_pooled(at_home, name, types, best))
     return thresholds, figures
 
 
-def _figures(
-    probabilities: NDArray[np.float64], true: Sequence[Event], name: str, types: tuple[str, ...], at: float
-) -> EventFigures:
-    found = [event for event in detected_events(probabilities, {name: at}) if event.type in types]
-    return event_figures([event for event in true if event.type in types], found)
+def _pooled(nights: Sequence[Shown], name: str, types: tuple[str, ...], at: float) -> EventFigures:
+    total = NOTHING
+    for probabilities, true in nights:
+        found = [event for event in detected_events(probabilities, {name: at}) if event.type in types]
+        total += event_figures([event for event in true if event.type in types], found)
+    return total
+
+
+def _row(figures: EventFigures) -> dict[str, Any]:
+    return {
+        "f1": round(figures.f1, 4),
+        "precision": round(figures.precision, 4),
+        "recall": round(figures.recall, 4),
+        "true": figures.true,
+        "onset_error": round(float(np.median(np.abs(figures.onset_errors or (np.nan,)))), 2),
+    }
