@@ -13,7 +13,7 @@ from core.psg.channels import CHANNEL_BY_NAME, CHANNELS, MODEL_CHANNELS, Channel
 from core.psg.filters import band_pass, bridge, hold, nearest, to_rate
 from core.psg.quality import UNSEEN, State, assess
 from core.psg.store import PreparedStudy
-from core.psg.units import microvolts, positions, pulse_rate, saturation, voltage_factor
+from core.psg.units import microvolts, not_volts, positions, pulse_rate, saturation, voltage_factor
 
 if TYPE_CHECKING:
     from core.psg.recording import Recording
@@ -86,12 +86,15 @@ def load_trace(recording: "Recording", source: ChannelSource, channel_map: Chann
         factor *= 1e-3 if kind == "ecg" else 1.0
         if factor != 1.0:
             samples = samples * np.float32(factor)
-    elif kind == "spo2":
-        samples, repair = saturation(samples)
-    elif kind == "pulse":
-        samples, repair = pulse_rate(samples, source.rate)
-    elif kind == "position":
-        samples, repair = positions(samples, channel_map.position_codes)
+    elif kind in ("spo2", "pulse", "position"):
+        samples, repair = not_volts(samples, source.unit)
+        if kind == "spo2":
+            samples, second = saturation(samples)
+        elif kind == "pulse":
+            samples, second = pulse_rate(samples, source.rate)
+        else:
+            samples, second = positions(samples, channel_map.position_codes)
+        repair = "; ".join(part for part in (repair, second) if part)
     name = " minus ".join(f"'{label.strip()}'" for label in source.labels)
     return Trace(source.target, samples, source.rate, (f"{source.target} ({name}): {repair}",) if repair else ())
 

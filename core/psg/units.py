@@ -119,6 +119,27 @@ def microvolts(samples: NDArray[np.float32], rate: float, kind: str, unit: str) 
     return factor, f"{wrong}; the amplitude fits no unit, so amplitudes in µV are approximate (times {factor:g})"
 
 
+def not_volts(samples: NDArray[np.float32], unit: str) -> tuple[NDArray[np.float32], str]:
+    """Undo the scaling of readers of EEG formats, which take every channel for µV.
+
+    Parameters
+    ----------
+    samples
+        1-D: saturation, pulse rate or position in the declared unit.
+    unit
+        The declared unit.
+
+    Returns
+    -------
+    tuple of array and str
+        The numbers as they were recorded, and a repair in words where the declared volts are millionths of them.
+    """
+    top = float(np.nanmax(np.abs(samples), initial=0.0))
+    if voltage_factor(unit) != _MICROVOLTS["V"] or not 0.0 < top < 1e-3:
+        return samples, ""
+    return samples * np.float32(_MICROVOLTS["V"]), "declared in V, which it is not; its numbers were taken as µV"
+
+
 def saturation(samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], str]:
     """Bring oxygen saturation to per cent.
 

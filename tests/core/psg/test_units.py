@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.psg.units import amplitude, microvolts, positions, pulse_rate, saturation, voltage_factor
+from core.psg.units import amplitude, microvolts, not_volts, positions, pulse_rate, saturation, voltage_factor
 
 RATE = 128.0
 EEG = (15.0 * np.random.default_rng(0).standard_normal(round(300 * RATE))).astype(np.float32)  # µV
@@ -145,3 +145,12 @@ def test_what_never_changes_or_swings_like_a_wave_is_no_pulse_rate() -> None:
     slow, repair = pulse_rate((70 + 20 * np.sin(t / 20)).astype(np.float32), 32.0)
     assert np.isfinite(slow).all()
     assert repair == ""
+
+
+def test_numbers_that_a_reader_took_for_microvolts_are_given_back() -> None:
+    codes, repair = not_volts(np.array([2e-6, np.nan, 1e-6], dtype=np.float32), "V")
+    np.testing.assert_allclose(codes, [2, np.nan, 1], rtol=1e-6)
+    assert "µV" in repair
+    for values, unit in (([0.97, 0.95], "V"), ([2, 1], ""), ([2e-6], "%"), ([0, 0], "V"), ([], "V")):
+        samples = np.array(values, dtype=np.float32)
+        assert not_volts(samples, unit) == (samples, "")
