@@ -48,6 +48,8 @@ class RunOptions:
     """`slurm` or the address of a Dask scheduler."""
     has_report: bool = True
     """Whether run.json and run.csv are written."""
+    epochs: tuple[int, ...] = ()
+    """Epochs whose rows are printed; empty for all."""
 
 
 def studies_of(paths: Sequence[str], study_id: str | None = None) -> list[StudyInput]:
@@ -191,7 +193,8 @@ def _print(row: StudyRow, options: RunOptions, show: Callable[[StudyRow], None])
         figures = {"study": row.study, "outcome": row.outcome, "files": list(row.result.files)}
         ui.json_lines([figures | row.result.figures])
     else:
-        ui.json_lines(row.result.rows)
+        wanted = options.epochs
+        ui.json_lines(one for one in row.result.rows if not wanted or one["epoch"] in wanted)
 
 
 def _about(options: RunOptions) -> dict[str, Any]:

@@ -3,17 +3,19 @@
 Data goes to standard output (a table on a terminal, JSON Lines in a pipe), talk to standard error.
 """
 
+import io
 import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markdown import Markdown
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -28,6 +30,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from sleepcli.drawings.line import Line
+
+PLAIN = {ord(mark): letter for mark, letter in zip("▁▂▃▄▅▆▇█·─µ×−", "__.-=+##.-ux-", strict=True)}
+"""What stands for the marks of drawings where the terminal has ASCII alone."""
 
 
 def stdout() -> Console:
@@ -61,10 +66,32 @@ def note(message: str) -> None:
 
 
 def json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print a JSON object a line on standard output."""
+    """Print a JSON object a line on standard output; letters that its encoding lacks are escaped."""
+    escaped = not _speaks_unicode(sys.stdout)
     for row in rows:
-        sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(row, ensure_ascii=escaped) + "\n")
     sys.stdout.flush()
+
+
+def settle_streams() -> None:
+    """Let no letter that a terminal's encoding lacks end the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not _speaks_unicode(stream):
+            stream.reconfigure(errors="replace")
+
+
+def _speaks_unicode(stream: TextIO) -> bool:
+    return (stream.encoding or "utf-8").lower().replace("-", "").startswith("utf")
+
+
+def has_braille() -> bool:
+    """Whether standard output can show the dots that waves are drawn with."""
+    return _speaks_unicode(sys.stdout)
+
+
+def width() -> int:
+    """Columns of the terminal that data is printed on."""
+    return stdout().width
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -101,8 +128,21 @@ def paragraph(text: str) -> None:
 def draw(lines: Iterable[Line]) -> None:
     """Print a drawing on standard output; a line too long for the terminal is cut, never wrapped."""
     console = stdout()
+    unicode = _speaks_unicode(sys.stdout)
     for line in lines:
-        console.print(Text.assemble(*line), no_wrap=True, overflow="crop", crop=True)
+        spans = line if unicode else [(text.translate(PLAIN), style) for text, style in line]
+        console.print(Text.assemble(*spans), no_wrap=True, overflow="crop", crop=True)
+
+
+def aside(text: str) -> None:
+    """Print a remark on standard output, dimmed; nothing where it is empty."""
+    if text:
+        stdout().print(Text(text, style="dim"))
+
+
+def told(name: str, text: str) -> None:
+    """Print prose on standard output under its name, set off from the margin."""
+    stdout().print(Padding(Text.assemble((f"{name}: ", "bold"), text), (0, 0, 0, 2)))
 
 
 def document(markdown: str) -> None:

@@ -3,7 +3,7 @@
 from core.batch import StudyRow
 from sleepcli import options, ui
 from sleepcli.drawings.bars import stage_bars
-from sleepcli.drawings.hypnogram import hypnogram
+from sleepcli.drawings.hypnogram import hypnogram, strip_width
 from sleepcli.model import about_model, model_choice, reading, said
 from sleepcli.run import RunOptions, finish, run_studies
 
@@ -56,8 +56,7 @@ def show_stages(row: StudyRow) -> None:
     ui.heading(f"{row.study}: {figures['epochs']} epochs, {_from(figures)}")
     stages = [entry["stage"] for entry in row.result.rows]
     if stages:
-        ui.draw(hypnogram(stages))
-        ui.draw(stage_bars(stages))
+        ui.draw([*hypnogram(stages, strip_width(ui.width())), *stage_bars(stages)])
     else:
         minutes = (f"{name[:-4]} {value:g} min" for name, value in figures.items() if name.endswith("_min"))
         ui.paragraph(", ".join(minutes))

@@ -19,5 +19,5 @@ def stage_bars(stages: Sequence[str]) -> list[Line]:
         share = count / len(scored) if scored and stage != "?" else 0.0
         percent = "" if stage == "?" else f"{100 * share:5.1f} %"
         bar = "█" * round(share * BAR_WIDTH)
-        lines.append(((f"{stage:>3} {count / 2:7.1f} min {percent} ", ""), (bar, STAGE_STYLES[stage])))
+        lines.append(((f"{stage:>4} {count / 2:7.1f} min {percent} ", ""), (bar, STAGE_STYLES[stage])))
     return lines
