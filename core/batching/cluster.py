@@ -132,7 +132,7 @@ class _Flights:
             message = f"It took longer than {limit:g} s, and its worker was ended."
             row = self._failed(future, message, "Give it more time with --timeout.")
             self.client.cancel([future], force=True)
-            self.client.restart_workers([worker], raise_for_error=False)
+            self.client.run(os._exit, 1, workers=[worker], wait=False, on_error="ignore")  # its nanny starts it anew
             yield self._landed(future, row)
 
     def _failed(self, future: "Future", message: str, hint: str) -> StudyRow:
@@ -184,7 +184,7 @@ def _reached(where: Any) -> "Client":
     from distributed import Client
 
     try:
-        return Client(where, timeout=ANSWER_SECONDS, set_as_default=False)
+        return Client(where, timeout=ANSWER_SECONDS)
     except (OSError, ValueError) as error:
         reason = "No Dask scheduler answers" if isinstance(error, OSError) else "There is no address"
         raise UsageError(f"{reason} at {where}.", "Start one: dask scheduler") from None
