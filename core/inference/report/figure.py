@@ -9,6 +9,7 @@ import numpy as np
 from core.errors import UsageError
 from core.files import write_text, write_with
 from core.inference.report.marks import Bars, Figure, Line, Picture, Track, hours_of
+from core.inference.report.markup import plain
 from core.inference.report.palette import LIGHT
 from core.inference.report.svg import NOTE, standalone
 
@@ -64,7 +65,7 @@ def _printed(figure: Figure, title: str, form: str) -> bytes:
     with rc_context({"font.size": 7.5, "pdf.fonttype": 42, "axes.linewidth": 0.5, "text.parse_math": False}):
         sheet = Sheet(figsize=(_WIDTH, height), facecolor="white")
         FigureCanvasAgg(sheet)
-        sheet.text(_LEFT / _WIDTH, 1 - 0.2 / height, title, fontsize=11, weight="bold", va="center")
+        sheet.text(_LEFT / _WIDTH, 1 - 0.2 / height, plain(title), fontsize=11, weight="bold", va="center")
         sheet.text(1 - _RIGHT / _WIDTH, 1 - 0.2 / height, NOTE, ha="right", va="center", color=LIGHT["muted"])
         bottom = height - _TOP
         for track, tall in zip(figure.tracks, heights, strict=True):

@@ -1,9 +1,13 @@
 """What a figure is made of: tracks over one time axis, each with marks in seconds and in points from its top."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from core.psg.store import PreparedStudy
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,12 @@ class Figure:
     """From top to bottom."""
     absent: tuple[str, ...] = field(default=())
     """What the study has no signal for."""
+
+
+def start_of_day(study: "PreparedStudy") -> float | None:
+    """Clock time of a recording's start in seconds after midnight; None where it is not known."""
+    start = study.start
+    return None if start is None else float(start.hour * 3600 + start.minute * 60 + start.second)
 
 
 def clock(seconds: float, start: float | None, with_seconds: bool = True) -> str:

@@ -1,12 +1,23 @@
 """Elements of HTML: text and attributes are escaped here and nowhere else."""
 
-from html import escape
+import unicodedata
+from html import escape as escaped
 
 
 class Markup(str):
     """Text that is HTML already."""
 
     __slots__ = ()
+
+
+def plain(text: str) -> str:
+    """Text without characters that no file can hold: control characters and halves of characters become U+FFFD."""
+    return "".join("\ufffd" if unicodedata.category(sign) in ("Cc", "Cs") else sign for sign in text)
+
+
+def escape(text: str) -> str:
+    """Text as it may stand in HTML or SVG, in an element or between the quotes of an attribute."""
+    return escaped(plain(text), quote=True)
 
 
 def element(name: str, /, *content: str, **attributes: object) -> Markup:
@@ -38,4 +49,4 @@ _EMPTY = ("input", "br", "meta", "hr")
 def _attribute(name: str, value: object) -> str:
     if value is None or value is False:
         return ""
-    return f" {name}" if value is True else f' {name}="{escape(str(value), quote=True)}"'
+    return f" {name}" if value is True else f' {name}="{escape(str(value))}"'

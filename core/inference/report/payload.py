@@ -11,6 +11,7 @@ import numpy as np
 from core.inference.report.contents import Contents
 from core.inference.report.evidence import Sentence
 from core.inference.report.marks import Figure
+from core.inference.report.markup import plain
 from core.inference.report.signals import Signals, pack_signals
 from core.inference.report.tracks import event_lanes
 from core.inference.results import finite
@@ -53,7 +54,7 @@ def _night(contents: Contents, figure: Figure, signals: Signals) -> dict[str, An
     scoring = study.scoring
     model = contents.model
     return {
-        "study": study.study,
+        "study": plain(study.study),
         "key": f"{study.source_hash[:16]}:{zlib.crc32(repr((night.staging.stages, night.events)).encode()):08x}",
         "epochs": study.n_epochs,
         "seconds": EPOCH_SECONDS,

@@ -1,11 +1,12 @@
 """Marks as SVG: the same drawing stands in the page, where its time axis zooms, and in the figure alone."""
 
 import base64
-from html import escape
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.inference.report.marks import Bars, Figure, Line, Picture, Track, hours_of
+from core.inference.report.markup import escape
 from core.inference.report.palette import LIGHT
 
 LEFT, RIGHT = 64.0, 14.0  # points beside the plots of the figure alone
@@ -72,7 +73,7 @@ def _line(line: Line) -> str:
     return "".join(parts)
 
 
-def _corners(heights: np.ndarray) -> np.ndarray:
+def _corners(heights: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Points that a line needs: those inside a level stretch are left out."""
     same = heights[1:] == heights[:-1]
     inner = np.zeros(len(heights), bool)

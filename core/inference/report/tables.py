@@ -7,6 +7,7 @@ import numpy as np
 
 from core.inference.report.agreement import Agreement, recall
 from core.inference.report.contents import Contents
+from core.inference.report.marks import clock, start_of_day
 from core.inference.report.markup import Markup, element, joined
 from core.language.describe_night import minutes_text
 from core.psg.channels import CHANNELS
@@ -22,7 +23,7 @@ def statistics_groups(statistics: Mapping[str, Any]) -> list[tuple[str, Rows]]:
     """Give the night's figures in groups, each a name and rows of label and value."""
     return [
         ("Sleep", _sleep_rows(statistics)),
-        ("Stages", _stage_rows(statistics)),
+        ("Stages, and their share of sleep", _stage_rows(statistics)),
         ("Breathing", _breathing_rows(statistics)),
         ("Oxygen, heart, movement", _body_rows(statistics)),
     ]
@@ -45,7 +46,7 @@ def _stage_rows(night: Mapping[str, Any]) -> Rows:
     rows = []
     for stage in STAGES:
         share = night["stage_shares"].get(stage)
-        told = "" if share is None else f" · {share:.1f} % of sleep"
+        told = "" if share is None else f", {share:.1f} %"
         rows.append((stage, _minutes(night["stage_minutes"].get(stage)) + told))
     return [*rows, ("Without a stage", _minutes(night["time_in_bed"] - night["scored_minutes"]))]
 
@@ -60,7 +61,7 @@ def _breathing_rows(night: Mapping[str, Any]) -> Rows:
     rows = [
         (label, _figure(night[name], ".1f", " /h")) for name, label in names.items() if name != "rei" or night[name]
     ]
-    rows += [(f"{position}", f"{value:.1f} /h") for position, value in night["ahi_by_position"].items()]
+    rows += [(f"lying {position}", f"{value:.1f} /h") for position, value in night["ahi_by_position"].items()]
     counts = [kind for kind in EVENT_LABELS if kind in night["event_counts"] and kind not in _UNREST]
     return [*rows, *((EVENT_LABELS[kind], str(night["event_counts"][kind])) for kind in counts)]
 
@@ -119,7 +120,8 @@ def provenance_table(contents: Contents) -> Markup:
     """What the report was made of and with."""
     scoring = contents.study.scoring
     lights = (None, None) if scoring is None else (scoring.lights_off, scoring.lights_on)
-    told = [UNKNOWN if value is None else f"{value:g} s after the start" for value in lights]
+    start = start_of_day(contents.study)
+    told = [UNKNOWN if value is None else f"{clock(value, start)} ({value:g} s after the start)" for value in lights]
     found = contents.summary["statistics"]["found_by"]
     by = {who: [EVENT_LABELS[kind].lower() for kind in EVENT_LABELS if found.get(kind) == who] for who in _FINDERS}
     rows = [

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.inference.report.contents import Contents
-from core.inference.report.marks import Bars, Figure, Line, Picture, Tick, Track, clock
+from core.inference.report.marks import Bars, Figure, Line, Picture, Tick, Track, clock, start_of_day
 from core.inference.report.spectrogram import spectrogram
 from core.inference.staging import Staging, seen
 from core.language.describe_night import minutes_text
@@ -44,10 +44,9 @@ def night_figure(contents: Contents) -> Figure:
         "body position": _position(contents),
     }
     tracks += drawn.values()
-    start = study.start
     return Figure(
         duration=float(study.n_epochs * EPOCH_SECONDS),
-        start=None if start is None else float(start.hour * 3600 + start.minute * 60 + start.second),
+        start=start_of_day(study),
         tracks=tuple(track for track in tracks if track is not None),
         absent=tuple(name for name, track in drawn.items() if track is None),
     )
@@ -180,7 +179,7 @@ def _oxygen(contents: Contents) -> Track | None:
     )
     ticks = tuple(Tick(4.0 + (100.0 - v) * scale, f"{v:.0f}") for v in sorted({100.0, 90.0, floor + 2}) if v >= floor)
     lowest = int(np.nanargmin(lows))
-    told = f"the lowest value is {lows[lowest]:.0f}% at {clock(seconds[lowest], _start(contents))}"
+    told = f"the lowest value is {lows[lowest]:.0f}% at {clock(seconds[lowest], start_of_day(contents.study))}"
     return Track("oxygen", "Oxygen saturation, %", height, _apart(ticks), marks, told)
 
 
@@ -195,11 +194,6 @@ def _apart(ticks: Sequence[Tick], least: float = 9.0) -> tuple[Tick, ...]:
         if not kept or tick.height - kept[-1].height >= least:
             kept.append(tick)
     return tuple(kept)
-
-
-def _start(contents: Contents) -> float | None:
-    start = contents.study.start
-    return None if start is None else float(start.hour * 3600 + start.minute * 60 + start.second)
 
 
 def _heart_rate(contents: Contents) -> Track | None:

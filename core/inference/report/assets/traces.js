@@ -4,7 +4,7 @@ let gain = 1;
 let dragged = null; // {from, to, channel}, seconds in the epoch
 const GUTTER = 66; // pixels at the left, for names
 const SHARES = { EEG_C3: 1.5, EEG_C4: 1.5, EOG_L: 1.1, EOG_R: 1.1, EMG_CHIN: 0.8, ECG: 0.9, SPO2: 0.7 };
-const SPREAD = { EMG_CHIN: 4, ECG: 6 }; // standard deviations from the middle of a row to its edge; others 3.4
+const SPREAD = { EMG_CHIN: 3, ECG: 6 }; // standard deviations from the middle of a row to its edge; others 3.4
 const NEEDS = {
   arousal: ["EEG_C3", "EEG_C4"], desaturation: ["SPO2"], limb_movement: ["EMG_CHIN"],
 };
