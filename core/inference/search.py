@@ -1,41 +1,42 @@
-"""Questions in plain language over studies that are held in memory."""
+"""Questions in plain language over epochs: conditions filter, meaning and words rank."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import ModelError
-from core.inference.captioning import caption_rows, event_row
+from core.errors import UsageError
+from core.inference.caption_words import asked_words, coverage
+from core.inference.conditions import Question
 from core.inference.engine import Engine
-from core.inference.night import Night, NightOptions, read_night
-from core.inference.understanding import Question, understand
-from core.language.describe import sayable_columns
-from core.psg.preprocess import EPOCH_SECONDS
-from core.psg.scoring import EVENT_TYPES, Event
+from core.inference.epoch_table import StudyTable, table_of_night, table_of_study
+from core.inference.expression import checked_expression
+from core.inference.night import NightOptions
+from core.inference.store import Candidate, MemoryStore, Store
+from core.inference.understanding import understand
 from core.psg.store import PreparedStudy
 
 SCORE_DIGITS = 4
+WORDS_SHARE = 0.25
+"""Weight of the words beside the meaning in a score. Scores are added, not ranks: captions say the same of thousands of
+epochs, so that a rank among them would be an accident."""
+CANDIDATES = 100
+"""Epochs of each kind of retrieval that are scored exactly."""
 
 
 @dataclass(frozen=True)
-class IndexedStudy:
-    """What a search needs of a study; its signals are let go."""
+class Wishes:
+    """What a caller asks besides the sentence."""
 
-    study: str
-    """Name."""
-    embeddings: NDArray[np.float32]
-    """[N, D], L2-normalised."""
-    stages: tuple[str, ...]
-    """One an epoch."""
-    values: Mapping[str, NDArray[np.float32]]
-    """Measurements by name, [N], NaN where the captions do not tell them."""
-    events: tuple[Event, ...]
-    """Events of the night."""
-    captions: tuple[str, ...]
-    """The stage-and-event caption of each epoch."""
+    limit: int = 10
+    """Most hits."""
+    where: str = ""
+    """SQL expression over `core.inference.epoch_table.COLUMNS`."""
+    like: str = ""
+    """`STUDY:EPOCH` whose likes are wanted."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +49,43 @@ class Hit:
     """Index from 0."""
     onset: float
     """Seconds from the start of the recording."""
-    score: float
-    """Cosine between the question and the epoch, to four digits."""
+    score: float | None
+    """To four digits: the cosine between question and epoch, with a quarter for the words that its captions share; None
+    where an expression alone was asked for."""
     caption: str
     """The epoch's stage and events in words."""
-    spans: tuple[Event, ...]
+    spans: tuple[Mapping[str, Any], ...]
     """Events of the types that the question names, whole, where they overlap the epoch."""
 
     def to_json(self) -> dict[str, Any]:
         """Give the hit as JSON values."""
         row = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        row["spans"] = [event_row(event) for event in self.spans]
+        row["spans"] = [dict(span) for span in self.spans]
         return row
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question ready to be put to a store."""
+
+    question: Question
+    """What was understood."""
+    where: str
+    """All that filters, as SQL; empty for nothing."""
+    vector: NDArray[np.float32] | None
+    """[D] what ranks by meaning; None where nothing does."""
+    words: tuple[str, ...] = ()
+    """What ranks by words."""
+    limit: int = 10
+    """Most hits."""
+    like: tuple[str, int] | None = None
+    """Study and epoch whose likes are wanted; it is not its own hit."""
+
+    def __str__(self) -> str:
+        parts = [text for text in (str(self.question),) if text]
+        if self.like is not None:
+            parts.append(f"ranked by likeness to epoch {self.like[1]} of {self.like[0]}")
+        return ", ".join(parts) or "all epochs"
 
 
 @dataclass(frozen=True)
@@ -76,73 +102,98 @@ class Answer:
 
 def index_study(
     study: PreparedStudy, engine: Engine, use_scoring: bool = True, progress: Callable[[int], object] | None = None
-) -> IndexedStudy:
-    """Embed, stage, measure and describe one study for searching."""
-    night = read_night(study, engine, NightOptions(("stage_event",), use_scoring), progress)
-    return index_night(study, night)
+) -> StudyTable:
+    """Embed, stage, measure and describe one study for searching; captions tell its stage and events alone."""
+    return table_of_study(study, engine, NightOptions(("stage_event",), use_scoring), progress)
 
 
-def index_night(study: PreparedStudy, night: Night) -> IndexedStudy:
-    """Take what a search needs from a night that is read already."""
-    if night.embeddings is None:
-        raise ModelError(f"{study.study} was captioned without a model, so it cannot be searched.", "Name a --model.")
-    captions = tuple(row.captions.get("stage_event", "") for row in caption_rows(study, night))
-    stages = night.staging.stages
-    values = sayable_columns(night.measurements.values, stages)
-    return IndexedStudy(study.study, night.embeddings, stages, values, night.events, captions)
+index_night = table_of_night
 
 
-def search(text: str, studies: Sequence[IndexedStudy], engine: Engine, limit: int = 10) -> Answer:
-    """Find the epochs that answer a question best.
+def ask(text: str, store: Store, engine: Engine, wishes: Wishes | None = None) -> Asked:
+    """Read a question.
 
     Parameters
     ----------
     text
-        A sentence. Comparisons, stages and positions in it filter; the whole of it ranks.
-    studies
-        Where to look.
+        A sentence. Figures, stages, times, positions, events and their negations in it filter; the rest ranks, and
+        where nothing is left the whole sentence does. May be empty where the wishes say enough.
+    store
+        Where the epoch of `like` is looked up.
     engine
-        The model that embedded the studies.
-    limit
-        Most hits.
+        The model that embedded the epochs.
+    wishes
+        Expression, epoch, number of hits.
 
-    Returns
-    -------
-    Answer
-        Hits best first; equal scores in the order of the studies and epochs.
+    Raises
+    ------
+    UsageError
+        Nothing is asked, the expression is none, or there is no such epoch.
     """
+    wishes = wishes or Wishes()
     question = understand(text)
-    asked = engine.embed_texts([text])[0].astype(np.float64)
-    found: list[tuple[float, int, int]] = []
-    for number, study in enumerate(studies):
-        scores = np.round(np.einsum("nd,d->n", study.embeddings.astype(np.float64), asked), SCORE_DIGITS)
-        stages = np.array(study.stages)
-        meets = np.ones(len(stages), bool)
-        columns = {**study.values, **_event_columns(study)}
-        for condition in question.conditions:
-            meets &= condition.holds(stages, columns)
-        found += [(-float(scores[epoch]), number, int(epoch)) for epoch in np.flatnonzero(meets)]
-    best = sorted(found)[:limit]
-    return Answer(question, tuple(_hit(question, studies[n], epoch, -score) for score, n, epoch in best), len(found))
+    expression = checked_expression(wishes.where) if wishes.where.strip() else ""
+    where = " AND ".join(part for part in (question.sql, expression) if part)
+    if wishes.like:
+        study, epoch = _place(wishes.like)
+        rows = store.embeddings(study)
+        if epoch >= len(rows):
+            there = f"it has {len(rows)}" if len(rows) else "there is no such study"
+            raise UsageError(f"There is no epoch {epoch} of {study}: {there}.", "Epochs count from 0.")
+        question = replace(question, rest="", text="") if not question.rest else question
+        return Asked(question, where, rows[epoch], asked_words(question.rest), wishes.limit, (study, epoch))
+    if not question.text and not expression:
+        raise UsageError("Nothing is asked.", "Give a question, --where or --like.")
+    ranking = question.rest or question.text
+    vector = engine.embed_texts([ranking])[0] if ranking else None
+    return Asked(question, where, vector, asked_words(question.rest), wishes.limit)
 
 
-def _event_columns(study: IndexedStudy) -> dict[str, NDArray[np.float32]]:
-    """Count the events of each type that touch each epoch, [N]."""
-    columns = {kind: np.zeros(len(study.stages), np.float32) for kind in EVENT_TYPES}
-    for event in study.events:
-        first = max(int(event.onset // EPOCH_SECONDS), 0)
-        last = int(np.ceil((event.onset + event.duration) / EPOCH_SECONDS))
-        columns[event.type][first:last] += 1
-    return columns
+def _place(text: str) -> tuple[str, int]:
+    study, colon, epoch = text.rpartition(":")
+    if not colon or not study or not epoch.isdecimal():
+        raise UsageError(f"--like {text} is no epoch.", "Give STUDY:EPOCH, such as night01:120.")
+    return study, int(epoch)
 
 
-def _hit(question: Question, study: IndexedStudy, epoch: int, score: float) -> Hit:
-    onset = epoch * float(EPOCH_SECONDS)
-    spans = tuple(
-        event
-        for event in study.events
-        if event.type in question.events
-        and event.onset < onset + EPOCH_SECONDS
-        and event.onset + event.duration > onset
-    )
-    return Hit(study.study, epoch, onset, score, study.captions[epoch], spans)
+def best(asked: Asked, store: Store, candidates: int = CANDIDATES) -> list[tuple[float | None, Candidate]]:
+    """Score the epochs that lie nearest in meaning, and those that say the words; best first.
+
+    Equal scores stand by study and epoch, and so do all where nothing ranks: their score is None.
+    """
+    count = max(candidates, asked.limit + 1)
+    if asked.vector is None:
+        return [(None, row) for row in store.first(asked.where, asked.limit)]
+    found = {row.place: row for row in store.nearest(asked.vector, asked.where, count)}
+    if asked.words:
+        found |= {row.place: row for row in store.saying(asked.words, asked.where, count)}
+    found.pop(asked.like or ("", -1), None)
+    scored = sorted((-_score(row, asked.vector, asked.words), row.place) for row in found.values())
+    return [(-score, found[place]) for score, place in scored]
+
+
+def _score(row: Candidate, vector: NDArray[np.float32], words: Sequence[str]) -> float:
+    cosine = float(np.einsum("d,d->", row.embedding.astype(np.float64), vector.astype(np.float64)))
+    if not words:
+        return round(cosine, SCORE_DIGITS)
+    said = coverage(words, row.row["words"] or "")
+    return round((1.0 - WORDS_SHARE) * cosine + WORDS_SHARE * said, SCORE_DIGITS)
+
+
+def hits_of(asked: Asked, store: Store) -> tuple[Hit, ...]:
+    """The best epochs, as they are shown."""
+    return tuple(hit_of(asked.question, row, score) for score, row in best(asked, store)[: asked.limit])
+
+
+def hit_of(question: Question, candidate: Candidate, score: float | None) -> Hit:
+    """An epoch as it is shown: with the events that the question names."""
+    row = candidate.row
+    spans = tuple(event for event in json.loads(row["events"] or "[]") if event["type"] in question.events)
+    return Hit(row["study"], row["epoch"], row["onset"], score, row["caption_stage_event"] or "", spans)
+
+
+def search(text: str, studies: Sequence[StudyTable], engine: Engine, limit: int = 10) -> Answer:
+    """Find the epochs of some studies that answer a question best; see `ask` and `hits_of`."""
+    store = MemoryStore(studies)
+    asked = ask(text, store, engine, Wishes(limit))
+    return Answer(asked.question, hits_of(asked, store), store.count(asked.where))

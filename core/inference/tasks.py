@@ -23,8 +23,7 @@ from core.inference.results import (
     write_stages,
     write_summary,
 )
-from core.inference.search import IndexedStudy, index_study
-from core.inference.staging import Staging, StagingOptions, embed_study, stage_study
+from core.inference.staging import Staging, StagingOptions, embed_study, stage_study, staging_channels
 from core.inference.studies import StudyOptions, open_study
 from core.psg.montage import read_montage
 from core.psg.scoring import STAGES, UNSCORED, find_scoring
@@ -127,7 +126,7 @@ class StageTask:
     def __call__(self, item: StudyInput) -> Outcome:
         """Stage one study."""
         engine = self.choice.engine()
-        study = self.reading.open(item, engine.bundle.channels)
+        study = self.reading.open(item, staging_channels(engine))
         staging = stage_study(study, engine, StagingOptions())
         files: tuple[str, ...] = ()
         if self.out is not None:
@@ -197,25 +196,6 @@ class EmbedTask:
         name = f"{item.study}.embeddings.npy"
         write_embeddings(embeddings, self.out / name)
         return Outcome((name,), figures, (), study.repairs)
-
-    def sources(self, item: StudyInput) -> Sequence[Path]:
-        """Study, montage and scoring."""
-        return self.reading.sources(item)
-
-
-@dataclass(frozen=True)
-class IndexTask:
-    """Reads a study for searching and keeps the result in this process."""
-
-    choice: ModelChoice
-    reading: Reading
-    found: list[IndexedStudy]
-
-    def __call__(self, item: StudyInput) -> Outcome:
-        """Index one study."""
-        study = self.reading.open(item)
-        self.found.append(index_study(study, self.choice.engine()))
-        return Outcome(figures={"epochs": study.n_epochs}, warnings=study.repairs)
 
     def sources(self, item: StudyInput) -> Sequence[Path]:
         """Study, montage and scoring."""

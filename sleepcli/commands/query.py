@@ -1,19 +1,51 @@
-"""`sleepcli query`: the epochs that answer a question."""
+"""`sleepcli query`: the epochs, bouts or studies that answer a question."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from core.batch import StudyRow
+from core.errors import UsageError
 from sleepcli import options, ui
+from sleepcli.extras import extra_room
 from sleepcli.model import about_model, model_choice, reading
 from sleepcli.run import RunOptions, finish, run_studies
 
+if TYPE_CHECKING:
+    from core.inference.search import Asked
+    from core.inference.store import Store
+    from core.inference.tasks import ModelChoice
+
+HIT_COLUMNS = ("study", "epoch", "onset", "score", "caption")
+BOUT_COLUMNS = ("study", "clock", "onset", "duration", "score", "caption")
+STUDY_COLUMNS = ("study", "score", "matching", "share", "best_epoch", "caption")
+HEADINGS = {"onset": "onset s", "duration": "duration s", "matching": "epochs", "best_epoch": "best"}
+
 
 def query(
-    text: Annotated[str, typer.Argument(metavar="QUESTION", help="What to look for, in words.")],
-    paths: options.Paths,
-    top: Annotated[int, typer.Option("--top", "-k", min=1, help="How many epochs to give.")] = 10,
+    text: Annotated[str, typer.Argument(metavar="[QUESTION]", help="What to look for, in words.")] = "",
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATHS]...", help="Studies to look in, where there is no --library.")
+    ] = None,
+    library: Annotated[
+        str | None, typer.Option("--library", "-l", metavar="DIR|URI", help="Library that sleepcli index made.")
+    ] = None,
+    where: Annotated[
+        str, typer.Option("--where", metavar="SQL", help="Condition on the table's columns, besides the question's.")
+    ] = "",
+    like: Annotated[
+        str, typer.Option("--like", metavar="STUDY:EPOCH", help="Rank by likeness to this epoch, not by the question.")
+    ] = "",
+    by: Annotated[str, typer.Option("--by", metavar="epoch|study", help="Rank epochs, or studies.")] = "epoch",
+    localise: Annotated[
+        bool, typer.Option("--localise", help="Give the bouts of neighbouring epochs that answer, with their times.")
+    ] = False,
+    answer: Annotated[
+        bool, typer.Option("--answer", help="Answer in a sentence: counts, shares, times and extremes.")
+    ] = False,
+    top: Annotated[int, typer.Option("--top", "-k", min=1, help="How many hits to give.")] = 10,
     model: options.Model = "nano",
     device: options.Device = "auto",
     json: options.Json = False,
@@ -24,36 +56,112 @@ def query(
 ) -> None:
     """Find the epochs that answer a question, best first.
 
-    Figures, stages and positions in the question filter; its meaning ranks.
+    Figures, stages, events, positions, clock times and their negations in the question filter; the rest ranks by
+    meaning and by the words of the captions. What was understood is said.
 
     [bold]Examples[/]
 
       sleepcli query "deep sleep without events" study.edf
 
-      sleepcli query "REM sleep with oxygen saturation below 90 %" nights/ --top 5
+      sleepcli query "REM sleep with desaturation below 88 % and loss of chin tone" --library lab
 
-      sleepcli query "obstructive apnea" nights/ --json
+      sleepcli query "supine hypopneas longer than 30 s after 3 am" --library lab --localise
+
+      sleepcli query "obstructive apnea in REM" --library lab --answer
+
+      sleepcli query "periodic breathing" --library lab --by study --where "ahi > 15"
+
+      sleepcli query --like night01:120 --library lab
     """
-    from core.inference.search import IndexedStudy, search
-    from core.inference.tasks import IndexTask
+    if by not in ("epoch", "study"):
+        raise UsageError(f"--by {by} is not known.", "It is epoch or study.")
+    if sum((by == "study", localise, answer)) > 1:
+        raise UsageError("--by study, --localise and --answer exclude each other.", "Give one of them.")
+    text, places = _arguments(text, paths or [], library, bool(where or like))
+    from core.inference.search import Wishes, ask
 
     choice = model_choice(model, device, batch, 1)
-    found: list[IndexedStudy] = []
-    task = IndexTask(choice, reading(montage, no_scoring=no_scoring), found)
-    run_options = RunOptions("query", on_error=on_error, about=about_model(choice, {}))
-    rows = run_studies(task, paths, run_options, _quiet)
-    answer = search(text, found, choice.engine(), top)
-    ui.note(f"understood: {answer.question}; {answer.matching} epochs match")
-    if ui.wants_json(json):
-        ui.json_lines(hit.to_json() for hit in answer.hits)
+    store, rows = _store(places, library, choice, RunOptions("query", on_error=on_error), where, montage, no_scoring)
+    asked = ask(text, store, choice.engine(), Wishes(top, where, like))
+    ui.note(f"understood: {asked}; {store.count(asked.where)} epochs match")
+    if answer:
+        _tell(asked, store, json)
     else:
-        ui.table(
-            text,
-            ["study", "epoch", "onset s", "score", "caption"],
-            ([hit.study, hit.epoch, hit.onset, hit.score, hit.caption] for hit in answer.hits),
-        )
+        columns, found = _found(asked, store, by, localise)
+        if ui.wants_json(json):
+            ui.json_lines(found)
+        else:
+            cells = ([row[name] for name in columns] for row in found)
+            ui.table(text or like or where, [HEADINGS.get(name, name) for name in columns], cells)
     finish(rows)
 
 
+def _arguments(text: str, paths: Sequence[str], library: str | None, asked: bool) -> tuple[str, list[str]]:
+    """Tell question and studies apart: with --like or --where there need be no question."""
+    places = list(paths)
+    if asked and text and (text == "-" or Path(text).exists()):
+        text, places = "", [text, *places]
+    if library is not None and places:
+        raise UsageError(f"--library and {places[0]} are two places to look in.", "Give one; quote the question.")
+    if library is None and not places:
+        raise UsageError("There is nothing to look in.", "Give studies after the question, or --library DIR.")
+    return text, places
+
+
+def _store(
+    paths: Sequence[str],
+    library: str | None,
+    choice: "ModelChoice",
+    run_options: RunOptions,
+    where: str,
+    montage: Path | None,
+    no_scoring: bool,
+) -> "tuple[Store, list[StudyRow]]":
+    """Open the library, or read the studies."""
+    about = about_model(choice, {})
+    if library is not None:
+        with extra_room("library", "sleepcli query --library"):
+            from core.inference.library import Library
+            from core.inference.library_store import LibraryStore
+
+            return LibraryStore(Library(library, choice.engine().bundle)), []
+    from core.inference.epoch_table import StudyTable
+    from core.inference.expression import checked_expression
+    from core.inference.index_task import GatherTask
+    from core.inference.store import MemoryStore
+    from core.language.facts import DOMAINS
+
+    if where:
+        checked_expression(where)  # before an hour of reading
+    found: list[StudyTable] = []
+    domains = DOMAINS if "caption_" in where else ("stage_event",)
+    task = GatherTask(choice, reading(montage, no_scoring=no_scoring), found, domains)
+    options_with_model = RunOptions(run_options.command, on_error=run_options.on_error, about=about)
+    rows = run_studies(task, paths, options_with_model, _quiet)
+    return MemoryStore(found), rows
+
+
+def _found(asked: "Asked", store: "Store", by: str, localise: bool) -> tuple[Sequence[str], list[dict[str, Any]]]:
+    from core.inference.bouts import bouts_of
+    from core.inference.patients import studies_of
+    from core.inference.search import hits_of
+
+    if by == "study":
+        return STUDY_COLUMNS, [row.to_json() for row in studies_of(asked, store)]
+    if localise:
+        return BOUT_COLUMNS, [row.to_json() for row in bouts_of(asked, store)]
+    return HIT_COLUMNS, [row.to_json() for row in hits_of(asked, store)]
+
+
+def _tell(asked: "Asked", store: "Store", json: bool) -> None:
+    from core.inference.answers import answer
+
+    told = answer(asked, store)
+    if ui.wants_json(json):
+        ui.json_lines([told.to_json()])
+    else:
+        ui.paragraph(told.sentence)
+
+
 def _quiet(_: StudyRow) -> None:
-    """Indexing prints nothing: the hits come at the end."""
+    """Reading prints nothing: the hits come at the end."""

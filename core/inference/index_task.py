@@ -1,0 +1,83 @@
+"""What `index` and `query` do to one study: read it into rows, for a library or for this process alone."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from core.batch import Outcome, StudyInput
+from core.errors import StudyError
+from core.files import content_hash
+from core.inference.bundle import load_bundle
+from core.inference.epoch_table import StudyTable, table_of_study
+from core.inference.library import FORMAT, Library, StudyKey, source_key
+from core.inference.night import NightOptions
+from core.inference.tasks import ModelChoice, Reading
+from core.language.facts import DOMAINS
+
+UNCHANGED = "unchanged"
+"""What the figures of a study say that is in the library already."""
+
+
+@dataclass(frozen=True)
+class GatherTask:
+    """Reads a study into rows and keeps them in this process."""
+
+    choice: ModelChoice
+    reading: Reading
+    found: list[StudyTable]
+    domains: tuple[str, ...] = ("stage_event",)
+    """Domains to caption: each costs time."""
+
+    def __call__(self, item: StudyInput) -> Outcome:
+        """Read one study."""
+        study = self.reading.open(item)
+        self.found.append(table_of_study(study, self.choice.engine(), NightOptions(self.domains)))
+        return Outcome(figures={"epochs": study.n_epochs}, warnings=study.repairs)
+
+    def sources(self, item: StudyInput) -> Sequence[Path]:
+        """Study, montage and scoring."""
+        return self.reading.sources(item)
+
+
+@dataclass(frozen=True)
+class IndexTask:
+    """Reads a study into rows and puts them into a library, unless it is there as it is."""
+
+    library: str
+    """Folder or address."""
+    choice: ModelChoice
+    reading: Reading
+
+    def __call__(self, item: StudyInput) -> Outcome:
+        """Index one study."""
+        library = _library(self.library, self.choice.model)
+        key = self._key(item)
+        study = library.name_for(item.study, item.path, key)
+        if library.holds(study, key):
+            return Outcome(figures={"study": study, "state": UNCHANGED})
+        prepared = self.reading.open(replace(item, study=study))
+        library.add(table_of_study(prepared, self.choice.engine(), NightOptions(DOMAINS)), key)
+        library.tidy()
+        figures = {"study": study, "state": "indexed", "epochs": prepared.n_epochs}
+        return Outcome(figures=figures, rows=(figures,), warnings=prepared.repairs)
+
+    def sources(self, item: StudyInput) -> Sequence[Path]:
+        """Study, montage and scoring."""
+        return self.reading.sources(item)
+
+    def _key(self, item: StudyInput) -> StudyKey:
+        try:
+            contents = [content_hash(path) for path in self.sources(item)]
+        except OSError as error:
+            raise StudyError(f"{item.path} cannot be read: {error.strerror}.", "Check its permissions.") from None
+        options = f"{self.reading.look_for_scoring} {self.reading.lights_off} {self.reading.lights_on}"
+        digest = hashlib.sha256(f"{FORMAT} {' '.join(contents)} {options}".encode())
+        return StudyKey(digest.hexdigest(), source_key(item.path))
+
+
+@lru_cache(maxsize=1)
+def _library(place: str, model: str) -> Library:
+    """The library of this process, opened once."""
+    return Library(place, load_bundle(model), create=True)

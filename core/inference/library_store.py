@@ -1,0 +1,117 @@
+"""A library as a store of epochs that questions are put to."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import SleepcliError, UsageError
+from core.inference.conditions import quoted
+from core.inference.epoch_table import COLUMNS, NUMBER
+from core.inference.library import Library
+from core.inference.store import HIT_COLUMNS, STUDY_COLUMNS, Candidate
+
+PROBES = 40
+"""Partitions of the approximate index that are looked into."""
+REFINED = 10
+"""How many times more candidates are compared exactly than asked for."""
+
+
+class LibraryStore:
+    """A library, read as it stood when the store was opened."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._epochs = library.epochs
+        self._indexed = {name for index in self._epochs.list_indices() for name in index.columns}
+
+    def studies(self) -> list[dict[str, Any]]:
+        """The studies' rows."""
+        query = self._library.studies.search().select(list(STUDY_COLUMNS)).limit(None)
+        rows: list[dict[str, Any]] = query.to_arrow().to_pylist()
+        return sorted(rows, key=lambda row: str(row["study"]))
+
+    def count(self, where: str) -> int:
+        """How many epochs meet a condition."""
+        return int(self._read(lambda: self._epochs.count_rows(where or None)))
+
+    def read(self, columns: Sequence[str], where: str) -> dict[str, list[Any]]:
+        """Values of some columns, by study and epoch."""
+        names = list(dict.fromkeys((*columns, "study", "epoch")))
+        query = self._epochs.search().select(names).limit(None)
+        table = self._read(lambda: (query.where(where) if where else query).to_arrow())
+        table = table.sort_by([("study", "ascending"), ("epoch", "ascending")])
+        return {name: _plain(name, table.column(name)) for name in columns}
+
+    def nearest(self, vector: NDArray[np.float32], where: str, limit: int) -> list[Candidate]:
+        """The epochs whose embeddings lie nearest to a vector [D]; exact where there is no approximate index."""
+        query = self._epochs.search(vector, vector_column_name="embedding").distance_type("dot")
+        if "embedding" in self._indexed:
+            query = query.nprobes(PROBES).refine_factor(REFINED)
+        return self._candidates(query, where, limit, "_distance")
+
+    def saying(self, words: Sequence[str], where: str, limit: int) -> list[Candidate]:
+        """The epochs whose `words` hold most of some words, as the full-text index ranks them."""
+        from lancedb.query import MatchQuery
+
+        if "words" not in self._indexed:
+            return []
+        query = self._epochs.search(MatchQuery(" ".join(words), "words"), query_type="fts")
+        return self._candidates(query, where, limit, "_score")
+
+    def first(self, where: str, limit: int) -> list[Candidate]:
+        """The first epochs by study and epoch."""
+        places = self.read(("study", "epoch"), where)
+        rows = list(zip(places["study"], places["epoch"], strict=True))[:limit]
+        if not rows:
+            return []
+        either = " OR ".join(f"(study = {quoted(study)} AND epoch = {epoch})" for study, epoch in rows)
+        found = self._candidates(self._epochs.search(), either, len(rows))
+        return sorted(found, key=lambda row: row.place)
+
+    def embeddings(self, study: str) -> NDArray[np.float32]:
+        """The embeddings of a study by epoch, [N, D]."""
+        query = self._epochs.search().where(f"study = {quoted(study)}").select(["epoch", "embedding"]).limit(None)
+        table = self._read(query.to_arrow).sort_by("epoch")
+        return _matrix(table.column("embedding"), self._library.dimensions)
+
+    def _candidates(self, query: Any, where: str, limit: int, score: str = "") -> list[Candidate]:
+        query = query.where(where, prefilter=True) if where else query
+        columns = [*HIT_COLUMNS, "embedding", *([score] if score else [])]
+        table = self._read(lambda: query.limit(limit).select(columns).to_arrow())
+        values = {name: _plain(name, table.column(name)) for name in HIT_COLUMNS}
+        vectors = _matrix(table.column("embedding"), self._library.dimensions)
+        return [
+            Candidate({name: values[name][row] for name in HIT_COLUMNS}, vectors[row]) for row in range(len(vectors))
+        ]
+
+    def _read(self, work: Any) -> Any:
+        try:
+            return work()
+        except ValueError as error:
+            raise UsageError(
+                f"The library {self._library.place} cannot compare so: {_first_line(error)}", "Compare like with like."
+            ) from error
+        except (OSError, RuntimeError) as error:
+            raise SleepcliError(
+                f"The library {self._library.place} cannot be read.", "Check its path and permissions."
+            ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].partition(", /")[0][:200]
+
+
+def _plain(name: str, column: Any) -> list[Any]:
+    """Python values; a figure has the digits that it was stored with."""
+    values: list[Any] = column.to_pylist()
+    if COLUMNS[name] != NUMBER:
+        return values
+    return [None if value is None else float(str(np.float32(value))) for value in values]
+
+
+def _matrix(column: Any, dimensions: int) -> NDArray[np.float32]:
+    parts = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
+    flat = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    return np.asarray(flat, np.float32).reshape(-1, dimensions)

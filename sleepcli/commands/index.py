@@ -1,0 +1,71 @@
+"""`sleepcli index`: studies into a library that questions are put to."""
+
+from typing import Annotated
+
+import typer
+
+from core.batch import StudyRow
+from sleepcli import options, ui
+from sleepcli.extras import extra_room
+from sleepcli.model import about_model, model_choice, reading
+from sleepcli.run import RunOptions, finish, run_studies
+
+LibraryPlace = Annotated[
+    str,
+    typer.Option(
+        "--library", "-l", metavar="DIR|URI", help="Library: a folder, or an object storage such as s3://bucket/sleep."
+    ),
+]
+
+
+def index(
+    paths: options.Paths,
+    library: LibraryPlace,
+    model: options.Model = "nano",
+    device: options.Device = "auto",
+    json: options.Json = False,
+    jobs: options.Jobs = 1,
+    on_error: options.OnError = "continue",
+    timeout: options.Timeout = None,
+    cluster: options.Cluster = None,
+    no_scoring: options.NoScoring = False,
+    montage: options.MontageFile = None,
+    study_id: options.StudyId = None,
+    batch: options.Batch = 0,
+) -> None:
+    """Put studies into a library: embeddings, stages, measurements, events and captions, a row an epoch.
+
+    What is in the library as it is now is left alone; a study that has changed is replaced whole. Several programs may
+    write at once, and others may ask meanwhile. A library holds the embeddings of one model.
+
+    [bold]Examples[/]
+
+      sleepcli index nights/ --library lab
+
+      sleepcli index nights/ --library lab --jobs 2
+
+      sleepcli index new.edf --library s3://bucket/lab
+    """
+    with extra_room("library", "sleepcli index"):
+        from core.inference.index_task import IndexTask
+        from core.inference.library import Library
+
+        choice = model_choice(model, device, batch, 1 if cluster else jobs)
+        about = about_model(choice, {"library": library})
+        opened = Library(library, choice.engine().bundle, create=True)
+        task = IndexTask(library, choice, reading(montage, no_scoring=no_scoring))
+        wanted = RunOptions("index", None, jobs, on_error, json, study_id, about, timeout, cluster=cluster)
+        rows = run_studies(task, paths, wanted, _show)
+        if any(row.outcome == "done" for row in rows):
+            opened.build_indexes()
+        counts = opened.counts()
+    ui.note(f"The library {library} holds {counts[0]} studies with {counts[1]} epochs.")
+    finish(rows)
+
+
+def _show(row: StudyRow) -> None:
+    figures = row.result.figures
+    if figures["state"] == "indexed":
+        ui.paragraph(f"{figures['study']}: {figures['epochs']} epochs indexed")
+    else:
+        ui.note(f"{figures['study']}: in the library already, nothing has changed.")
