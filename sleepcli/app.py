@@ -21,6 +21,7 @@ from sleepcli.commands import (
     doctor,
     embed,
     export,
+    index,
     info,
     models,
     prepare,
@@ -107,7 +108,7 @@ def _add(to: typer.Typer, name: str, command: Callable[..., None]) -> None:
     to.command(name, help=text.strip(), epilog="\n\n".join(lines))(bounded(command))
 
 
-for module in (demo, info, prepare, caption, stage, query, embed, train, export, simulate, deidentify, doctor):
+for module in (demo, info, prepare, caption, stage, index, query, embed, train, export, simulate, deidentify, doctor):
     name = module.__name__.rpartition(".")[2]
     _add(app, name, getattr(module, name))
 
