@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from core.language.band_course import N_FEATURES
+from core.language.event_course import COLUMNS_OF, N_COURSE
 from core.language.facts import DOMAINS
 from core.language.tokenizer import Tokenizer, train_tokenizer
 from core.psg.channels import MODEL_CHANNELS
-from core.psg.scoring import STAGES
+from core.psg.scoring import EVENT_TYPES, STAGES
 
 CHANNELS = (*MODEL_CHANNELS, "SPO2")
 SAMPLES = 1920
@@ -68,6 +70,40 @@ def write_fake_bundle(folder: Path, name: str = "fake") -> Path:
     description = _description(name, folder, tuple(graphs))
     (folder / "bundle.json").write_text(json.dumps(description, indent=1, sort_keys=True), encoding="utf-8")
     return folder
+
+
+def write_fake_night_bundle(folder: Path) -> Path:
+    """Write the bundle with a night model: the loudest of five bands names the stage, small breathing is an apnea."""
+    write_fake_bundle(folder)
+    stages = np.zeros((N_FEATURES, len(STAGES)), np.float32)
+    for stage, band in enumerate((4, 1, 3, 0, 2)):  # W beta, N1 theta, N2 sigma, N3 delta, R alpha
+        stages[band, stage] = 4.0
+    events = np.zeros((N_COURSE, len(EVENT_TYPES)), np.float32)
+    events[COLUMNS_OF["AF"].start + 4, EVENT_TYPES.index("central_apnea")] = -4.0
+    events[COLUMNS_OF["EEG"].start + 2, EVENT_TYPES.index("arousal")] = 4.0
+    path = folder / "bundle.json"
+    description = json.loads(path.read_text(encoding="utf-8"))
+    for name, weights in (("night_stages", stages), ("night_events", events)):
+        file = folder / f"{name}.onnx"
+        file.write_bytes(_product(weights).SerializeToString(deterministic=True))
+        description["graphs"][name] = {"file": file.name, "sha256": _digest(file), "bytes": file.stat().st_size}
+    description["event_thresholds"] = {"breathing": 0.9, "arousal": 0.9}
+    path.write_text(json.dumps(description, indent=1, sort_keys=True), encoding="utf-8")
+    return folder
+
+
+def _product(weights: NDArray[np.float32]) -> ModelProto:
+    """`features [B, T, F]` → `scores [B, T, K]`: one product, minus four for the events' sake."""
+    count, kinds = weights.shape
+    offset = np.full(kinds, -4.0 if kinds > len(STAGES) else 0.0, np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["features", "w"], ["p"]), helper.make_node("Add", ["p", "b"], ["scores"])],
+        "course",
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", "length", count])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", "length", kinds])],
+        [numpy_helper.from_array(weights, "w"), numpy_helper.from_array(offset, "b")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
 
 
 def _description(name: str, folder: Path, graphs: tuple[str, ...]) -> dict[str, Any]:
