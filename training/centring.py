@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from training.dataset import Batch
 from training.model import SleepLM
+from training.ranks import ALONE, Ranks
 
 
 @torch.no_grad()
-def centre(model: SleepLM, batch: Batch) -> None:
+def centre(model: SleepLM, batch: Batch, ranks: Ranks = ALONE) -> None:
     """Shift the last bias of each tower so that the embeddings of a batch have mean zero before normalisation.
 
     Parameters
@@ -27,11 +28,13 @@ def centre(model: SleepLM, batch: Batch) -> None:
         A network at its start; changed in place.
     batch
         The first batch: signals [B, C, S], present [B, C], statements [M, T].
+    ranks
+        Who shares the batch.
     """
     signal = _outputs(model.signal.embedding, lambda: model.encode_signal(batch.signals, batch.present))
-    model.signal.embedding.bias -= signal.mean(dim=0)
+    model.signal.embedding.bias -= ranks.mean(signal.mean(dim=0))
     text = _outputs(model.text.norm, lambda: model.encode_text(batch.statements))
-    model.text.norm.bias -= text.mean(dim=0)
+    model.text.norm.bias -= ranks.mean(text.mean(dim=0))
 
 
 def _outputs(layer: nn.Module, run: Callable[[], object]) -> Tensor:

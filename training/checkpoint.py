@@ -93,7 +93,7 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int = 2) -> Path:
     SleepcliError
         When the disk is full or the place cannot be written; earlier checkpoints stay whole.
     """
-    final = folder / f"{_PREFIX}{checkpoint.step:08d}"
+    final = place(folder, checkpoint.step)
     with whole_folder(final) as temporary:
         write_weights(temporary / TENSORS, checkpoint.tensors)
         meta = {"step": checkpoint.step, **checkpoint.meta}
@@ -101,6 +101,11 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int = 2) -> Path:
     for old in _whole(folder)[: -max(keep, 1)]:
         shutil.rmtree(old, ignore_errors=True)
     return final
+
+
+def place(folder: Path, step: int) -> Path:
+    """Give the folder of a step's checkpoint."""
+    return folder / f"{_PREFIX}{step:08d}"
 
 
 def latest(folder: Path) -> Path | None:

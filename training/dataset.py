@@ -1,14 +1,8 @@
-"""Batches of a training run: drawn by step number alone, so that a resumed run sees what it would have seen.
-
-Arithmetic at 100,000 hours (12 million epochs in 12,500 studies): the index takes 1 byte of stage, 8 of event
-flags and 8 of cumulated weight an epoch, 204 MB; arrays stay on disk and a batch touches only its own rows,
-11 channels x 1920 samples x 4 bytes = 84 kB an epoch.
-"""
+"""Batches of a training run: the signals, texts and labels of some epochs of prepared studies."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,7 +16,7 @@ from core.psg.scoring import EVENT_TYPES, STAGES
 from training.events import event_shares
 from training.losses import IGNORE
 from training.montages import WHOLE, draw, restrict
-from training.studies import UNKNOWN, TrainingStudy
+from training.studies import TrainingStudy
 from training.texts import EpochTexts, TextOptions, draw_texts
 
 POSITION = "POS"
@@ -44,16 +38,6 @@ class Augmentation:
     """Largest standard deviation of added white noise, in scale units."""
     shift: int = 16
     """Largest shift in samples, either way."""
-
-
-@dataclass(frozen=True)
-class SamplerOptions:
-    """How epochs are drawn."""
-
-    rare: float = 0.7
-    """0: as they come; 1: every stage as often as the others."""
-    events: float = 1.0
-    """How much more often an epoch with events is drawn: the weight grows by this for the rarest type."""
 
 
 @dataclass(frozen=True)
@@ -83,51 +67,6 @@ class Batch:
         """Return the batch on another device."""
         moved = {name: value.to(device, non_blocking=True) for name, value in vars(self).items()}
         return Batch(**moved)
-
-
-class Sampler:
-    """Draws epochs with replacement, each batch from the seed and its step alone.
-
-    Parameters
-    ----------
-    studies
-        The training side.
-    options
-        How much more often rare stages and events are drawn.
-    seed
-        Of the run.
-    """
-
-    def __init__(self, studies: Sequence[TrainingStudy], options: SamplerOptions, seed: int) -> None:
-        self.seed = seed
-        self.offsets = np.cumsum([0] + [len(study.stages) for study in studies])
-        stages = np.concatenate([study.stages for study in studies])
-        events = np.concatenate([study.events for study in studies])
-        self._weights = epoch_weights(stages, events, options)
-        self._cumulated = np.cumsum(self._weights)
-        self.stage_shares = np.array([self._weights[stages == stage].sum() + 1e-9 for stage in range(len(STAGES))])
-        self.stage_shares /= self.stage_shares.sum()
-
-    def __len__(self) -> int:
-        return int(self.offsets[-1])
-
-    def draw(self, step: int, count: int, rank: int = 0) -> list[tuple[int, int]]:
-        """Give `count` pairs (study, epoch) for a step (and rank of a distributed run)."""
-        rng = np.random.default_rng([self.seed, 1, step, rank])
-        places = np.searchsorted(self._cumulated, rng.random(count) * self._cumulated[-1], side="right")
-        places = np.minimum(places, len(self) - 1)
-        study = np.searchsorted(self.offsets, places, side="right") - 1
-        return [(int(s), int(p - self.offsets[s])) for s, p in zip(study, places, strict=True)]
-
-
-def epoch_weights(stages: NDArray[np.int8], events: NDArray[np.bool_], options: SamplerOptions) -> NDArray[np.float64]:
-    """Give the sampling weight of every epoch, `[N]`; epochs without a stage weigh half."""
-    counts = np.maximum(np.bincount(stages[stages != UNKNOWN], minlength=len(STAGES)), 1)
-    by_stage = (counts.sum() / (len(STAGES) * counts)) ** options.rare
-    weights = np.where(stages == UNKNOWN, 0.5, by_stage[stages])
-    share = np.maximum(events.mean(axis=0), 1e-4)
-    boost = options.events * np.minimum(np.sqrt(0.02 / share), 4.0)  # an event in 2 % of epochs: + options.events
-    return weights * (1.0 + (events * boost).max(axis=1, initial=0.0))
 
 
 @dataclass(frozen=True)
@@ -240,22 +179,3 @@ def blank(signals: NDArray[np.float32], present: NDArray[np.float32], channels: 
     """Write what a missing channel holds into every channel of `[B, C, S]` that is not present, in place."""
     for c, name in enumerate(channels):
         signals[present[:, c] < 0.5, c] = POSITION_MISSING if name == POSITION else 0.0
-
-
-def batches(reader: Reader, sampler: Sampler, first: int, size: int, ahead: int = 2) -> Iterator[tuple[int, Batch]]:
-    """Yield (step, batch) without end from a step on, some made ahead in a thread."""
-
-    def make(step: int) -> Batch:
-        return reader.batch(sampler.draw(step, size), (sampler.seed, 2, step))
-
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="feed") as pool:
-        waiting = [(step, pool.submit(make, step)) for step in range(first, first + ahead)]
-        try:
-            while True:
-                step, future = waiting.pop(0)
-                batch = future.result()
-                waiting.append((step + ahead, pool.submit(make, step + ahead)))
-                yield step, batch
-        finally:
-            for _, future in waiting:
-                future.cancel()

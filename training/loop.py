@@ -12,23 +12,27 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from core.errors import SleepcliError
 from training import checkpoint
 from training.centring import centre
-from training.dataset import Batch, batches
-from training.objective import loss_terms
+from training.dataset import Batch
+from training.feed import Drawn, Feed, workers_of
+from training.objective import Objective
 from training.optim import learning_rate
 from training.options import TrainOptions
 from training.progress import Done, Saved, Started, TrainEvent, TrainStep, Validation
-from training.run import Run, open_run, publish, staging_facts
+from training.ranks import joined_ranks, wrapped
+from training.run import Run, device_of, open_run, publish, staging_facts
 from training.validation import validate
 
+REASONS = ("", "steps", "minutes", "patience")
 RATE_STEPS = 20
 """Steps over which the speed is averaged."""
 
@@ -52,8 +56,9 @@ def train(options: TrainOptions) -> Iterator[TrainEvent]:
         Bad options or data, a loss that is not a number, no memory, no room on the disk: one sentence each,
         and the last checkpoint is whole.
     """
-    with _one_sentence(options):
-        run = open_run(options)
+    device = device_of(options.device)
+    with _one_sentence(options), joined_ranks(device, options.batch_size) as ranks:
+        run = open_run(options, ranks)
         yield Started(
             studies=len(run.training) + len(run.validation),
             epochs=len(run.sampler),
@@ -62,85 +67,97 @@ def train(options: TrainOptions) -> Iterator[TrainEvent]:
             parameters=sum(p.numel() for p in run.model.parameters()),
             device=str(run.device),
             step=run.step,
+            rank=ranks.rank,
         )
         yield from _steps(run, _Clock(run, options))
 
 
 @dataclass
 class _Clock:
-    """When to save, validate and end."""
+    """When to save, validate and end; the first rank's clock counts for all."""
 
     run: Run
     options: TrainOptions
+    reason: str = ""
+    """Why the run is over; empty while it is not."""
+    must_validate: bool = False
+    must_save: bool = False
 
     def __post_init__(self) -> None:
         self.begun = time.monotonic() - self.run.seconds
         self.saved = self.validated = time.monotonic()
+        self.seconds = self.run.seconds
 
-    def seconds(self) -> float:
-        return time.monotonic() - self.begun
+    def tick(self) -> None:
+        """Look at the clock once, on the first rank, and decide what comes next."""
+        now = time.monotonic()
+        self.seconds = now - self.begun
+        options = self.options
+        due = now - self.validated >= 60 * options.validate_minutes
+        if options.validate_steps:
+            due = self.run.step % options.validate_steps == 0
+        save = now - self.saved >= 60 * options.checkpoint_minutes
+        told = self.run.ranks.decided([self.seconds, due, save, REASONS.index(self._ending())])
+        self.seconds, self.must_validate, self.must_save = told[0], bool(told[1]), bool(told[2])
+        self.reason = REASONS[int(told[3])]
 
     def progress(self) -> float:
         parts = [0.0]
         if self.options.max_steps:
             parts.append(self.run.step / self.options.max_steps)
         if self.options.max_minutes:
-            parts.append(self.seconds() / 60 / self.options.max_minutes)
+            parts.append(self.seconds / 60 / self.options.max_minutes)
         return min(max(parts), 1.0)
 
-    def ending(self) -> str:
+    def _ending(self) -> str:
         if self.options.max_steps and self.run.step >= self.options.max_steps:
             return "steps"
-        if self.options.max_minutes and self.seconds() >= 60 * self.options.max_minutes:
+        if self.options.max_minutes and self.seconds >= 60 * self.options.max_minutes:
             return "minutes"
         return "patience" if 0 < self.options.patience <= self.run.since_best else ""
-
-    def must_validate(self) -> bool:
-        if self.options.validate_steps:
-            return self.run.step % self.options.validate_steps == 0
-        return time.monotonic() - self.validated >= 60 * self.options.validate_minutes
-
-    def must_save(self) -> bool:
-        return time.monotonic() - self.saved >= 60 * self.options.checkpoint_minutes
 
 
 def _steps(run: Run, clock: _Clock) -> Iterator[TrainEvent]:
     options = run.options
-    feed = batches(run.reader, run.sampler, run.step * options.accumulate, options.batch_size)
+    objective = wrapped(Objective(run), run)
+    workers = workers_of(options.workers, run.device, run.ranks)
+    feed = Feed(run.reader, run.sampler, options.batch_size, run.ranks, workers)
+    batches = feed.batches(run.step * options.accumulate)
     times: deque[float] = deque([time.monotonic()], maxlen=RATE_STEPS + 1)
-    reason = clock.ending()
-    with closing(feed):
-        while not reason:
-            event = _step(run, clock, feed, times)
-            run.log.add(event.step, type(event).__name__, _values(event))
+    clock.tick()
+    with closing(batches):
+        while not clock.reason:
+            event = _step(run, objective, batches, clock, times)
+            _log(run, event)
             yield event
-            reason = clock.ending()
-            if clock.must_validate() and not reason:
+            clock.tick()
+            if clock.must_validate and not clock.reason:
                 yield _validate(run, clock)
-            if clock.must_save():
+            if clock.must_save:
                 yield _save(run, clock)
+            if clock.must_validate or clock.must_save:
+                clock.tick()
     yield _validate(run, clock)
     yield _save(run, clock)
     figures = publish(run, finished=True)
-    yield Done(run=options.out, step=run.step, reason=reason, figures=figures)
+    yield Done(run=options.out, step=run.step, reason=clock.reason, figures=figures)
 
 
-def _step(run: Run, clock: _Clock, feed: Iterator[tuple[int, Batch]], times: deque[float]) -> TrainStep:
+def _step(
+    run: Run, objective: nn.Module, batches: Iterator[tuple[Drawn, Batch]], clock: _Clock, times: deque[float]
+) -> TrainStep:
     options = run.options
     rate = learning_rate(options.learning_rate, clock.progress(), options.warmup)
     for group in run.optimizer.param_groups:
         group["lr"] = rate
     sums: dict[str, float] = {}
-    for _ in range(options.accumulate):
-        _, batch = next(feed)
+    for part in range(options.accumulate):
+        drawn, batch = next(batches)
         batch = batch.to(run.device)
-        if run.step == 0:
-            centre(run.model, batch)
-        terms = loss_terms(run, batch, options.hidden_patches)
-        total = torch.stack([getattr(options.weights, name) * term for name, term in terms.items()]).sum()
-        (total / options.accumulate).backward()
-        for name, term in {**terms, "total": total}.items():
-            sums[name] = sums.get(name, 0.0) + float(term.detach()) / options.accumulate
+        if run.step == part == 0:
+            centre(run.model, batch, run.ranks)
+        for name, value in _backward(run, objective, (drawn, batch), part, clock.progress()).items():
+            sums[name] = sums.get(name, 0.0) + value / options.accumulate
     if not math.isfinite(sums["total"]):
         raise SleepcliError(
             f"The loss is not a number at step {run.step + 1}.",
@@ -153,15 +170,29 @@ def _step(run: Run, clock: _Clock, feed: Iterator[tuple[int, Batch]], times: deq
     run.step += 1
     times.append(time.monotonic())
     speed = (len(times) - 1) / max(times[-1] - times[0], 1e-9)
-    progress = clock.progress()
     return TrainStep(
         step=run.step,
         losses=sums,
         learning_rate=rate,
         epochs_per_second=speed * options.batch_size * options.accumulate,
-        progress=progress,
-        eta_seconds=_eta(options, run.step, clock.seconds(), speed),
+        progress=clock.progress(),
+        eta_seconds=_eta(options, run.step, clock.seconds, speed),
     )
+
+
+def _backward(run: Run, objective: nn.Module, fed: tuple[Drawn, Batch], part: int, progress: float) -> dict[str, float]:
+    """Add a batch's gradients; give the losses of the whole batch."""
+    options = run.options
+    (number, drawn), batch = fed
+    last = part == options.accumulate - 1
+    with nullcontext() if last or run.ranks.world == 1 else objective.no_sync():
+        terms, rows = objective(batch, options.hidden_patches, run.ranks)
+        total = torch.stack([getattr(options.weights, name) * term for name, term in terms.items()]).sum()
+        (total / options.accumulate).backward()
+    values = run.ranks.mean(torch.stack([*(term.detach().float() for term in terms.values()), total.detach().float()]))
+    if rows is not None and run.sampler.hardness is not None:
+        run.sampler.remember(number, run.ranks.in_order(drawn, rows), progress)
+    return dict(zip((*terms, "total"), values.tolist(), strict=True))
 
 
 def _eta(options: TrainOptions, step: int, seconds: float, speed: float) -> float:
@@ -184,17 +215,25 @@ def _validate(run: Run, clock: _Clock) -> Validation:
         run.staging = staging_facts(run, temperature)
         publish(run, finished=False)
     event = Validation(step=run.step, figures=figures, best=best)
-    run.log.add(event.step, type(event).__name__, _values(event))
+    _log(run, event)
     return event
 
 
 def _save(run: Run, clock: _Clock) -> Saved:
-    run.seconds = clock.seconds()
-    path = checkpoint.save(run.options.out / "checkpoints", run.snapshot(), run.options.keep)
+    clock.tick()
+    run.seconds = clock.seconds
+    folder = run.options.out / "checkpoints"
+    if run.ranks.first:
+        checkpoint.save(folder, run.snapshot(), run.options.keep)
     clock.saved = time.monotonic()
-    event = Saved(step=run.step, path=path)
-    run.log.add(event.step, type(event).__name__, _values(event))
+    event = Saved(step=run.step, path=checkpoint.place(folder, run.step))
+    _log(run, event)
     return event
+
+
+def _log(run: Run, event: TrainStep | Validation | Saved) -> None:
+    if run.log is not None:
+        run.log.add(event.step, type(event).__name__, _values(event))
 
 
 def _values(event: TrainStep | Validation | Saved) -> dict[str, Any]:

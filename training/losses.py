@@ -192,9 +192,9 @@ def prompt_classes(
     Tensor
         Scalar, nats; 0 when no epoch has a label.
     """
-    if not bool((labels != IGNORE).any()):
-        return signal.sum() * 0.0
     logits = scale_of(logit_scale) * signal @ prompts.T  # (epoch, class)
+    if not bool((labels != IGNORE).any()):
+        return logits.float().sum() * 0.0
     return functional.cross_entropy(logits.float(), labels, weight=weight, ignore_index=IGNORE)
 
 
@@ -215,7 +215,7 @@ def stage_head(head: nn.Linear, signal: Tensor, labels: Tensor) -> Tensor:
     Tensor
         Scalar, nats; 0 when no epoch has a label.
     """
-    if not bool((labels != IGNORE).any()):
-        return signal.sum() * 0.0
     logits = head(signal * math.sqrt(signal.shape[1]))
+    if not bool((labels != IGNORE).any()):
+        return logits.float().sum() * 0.0
     return functional.cross_entropy(logits.float(), labels, ignore_index=IGNORE)

@@ -9,7 +9,8 @@ from typing import Any
 
 from core.errors import UsageError
 from training.config import ModelConfig
-from training.dataset import Augmentation, SamplerOptions
+from training.dataset import Augmentation
+from training.sampling import SamplerOptions
 from training.texts import TextOptions
 
 
@@ -57,7 +58,7 @@ class TrainOptions:
     compiled: bool = False
     """Whether the signal tower goes through torch.compile (a minute at the start; needs a C++ compiler)."""
     batch_size: int = 64
-    """Epochs in a batch: the pool of the contrastive loss."""
+    """Epochs in a batch, over all GPUs: the pool of the contrastive loss."""
     accumulate: int = 1
     """Batches in an optimizer step."""
     max_steps: int = 0
@@ -95,6 +96,8 @@ class TrainOptions:
     patience: int = 0
     """Validations without a better one after which the run ends; 0: never."""
     tensorboard: bool = False
+    workers: int = -1
+    """Processes that make batches; 0: a thread; below 0: a thread beside a CPU, processes beside a GPU."""
 
     def __post_init__(self) -> None:
         if self.max_steps <= 0 and self.max_minutes <= 0:
@@ -108,7 +111,9 @@ class TrainOptions:
 
     def to_json(self) -> dict[str, Any]:
         """Give the options that fix the result, without places on the disk."""
-        return _plain({f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("stores", "out")})
+        return _plain(
+            {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("stores", "out", "workers")}
+        )
 
 
 def _plain(value: Any) -> Any:

@@ -20,6 +20,8 @@ class Started:
     device: str
     step: int
     """Steps that are done already: above 0 when the run was resumed."""
+    rank: int = 0
+    """This process among those of a distributed run; the first one talks."""
 
 
 @dataclass(frozen=True)

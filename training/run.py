@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,12 +21,15 @@ from core.language.tokenizer import Tokenizer, train_tokenizer
 from core.psg.scoring import STAGES
 from training import checkpoint
 from training.config import ModelConfig, preset
-from training.dataset import Reader, Sampler
+from training.dataset import Reader
 from training.events import EventAnchors, EventHead
+from training.log import Log
 from training.model import SleepLM
 from training.montages import draw, restrict
 from training.optim import Average, optimizer_of
 from training.options import TrainOptions
+from training.ranks import ALONE, Ranks
+from training.sampling import Sampler
 from training.studies import (
     Split,
     TrainingStudy,
@@ -45,38 +47,6 @@ TOKENIZER_EPOCHS = 3000
 """Epochs whose texts train the tokenizer."""
 AUXILIARY = ("prompts", "head", "events", "event_prompts")
 """Loss terms beside the published ones."""
-
-
-class Log:
-    """`log.jsonl`, and TensorBoard where it is wanted; a resumed run goes on writing at its step."""
-
-    def __init__(self, folder: Path, tensorboard: bool, step: int) -> None:
-        self._path = folder / "log.jsonl"
-        self._board: Any = None
-        if tensorboard:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
-        if self._path.exists():
-            kept = [line for line in self._path.read_text(encoding="utf-8").splitlines() if _before(line, step)]
-            write_text(self._path, "".join(line + "\n" for line in kept))
-
-    def add(self, step: int, kind: str, values: dict[str, Any]) -> None:
-        """Append one line."""
-        line = json.dumps({"event": kind, "step": step, **values})
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-        if self._board is not None:
-            for name, value in values.items():
-                if isinstance(value, int | float):
-                    self._board.add_scalar(f"{kind}/{name}", value, step)
-
-
-def _before(line: str, step: int) -> bool:
-    try:
-        return int(json.loads(line)["step"]) <= step
-    except (ValueError, KeyError, TypeError):
-        return False  # the half line of a killed run
 
 
 class Anchors:
@@ -117,9 +87,13 @@ class Run:
     event_head: EventHead | None
     """Event types on the embedding, for training alone: see `LossWeights.events`."""
     event_anchors: EventAnchors
+    learned: torch.nn.ModuleList
+    """The network and its heads."""
     average: Average
     optimizer: torch.optim.Optimizer
-    log: Log
+    log: Log | None
+    """None where another rank writes."""
+    ranks: Ranks = ALONE
     step: int = 0
     seconds: float = 0.0
     """Time of training, that before a resume counted in."""
@@ -133,6 +107,7 @@ class Run:
 
     def snapshot(self) -> checkpoint.Checkpoint:
         """Give the whole state as a checkpoint."""
+        hardness, looks = ({}, {}) if self.sampler.hardness is None else self.sampler.hardness.state()
         tensors = checkpoint.pack(
             {
                 "model": self.model.state_dict(),
@@ -141,9 +116,11 @@ class Run:
                 "average": self.average.state,
                 "optimizer": checkpoint.optimizer_tensors(self.optimizer),
                 "random": {"torch": torch.get_rng_state()},
+                "hardness": {name: torch.from_numpy(values) for name, values in hardness.items()},
             }
         )
         meta = {
+            "looks": looks,
             "seconds": self.seconds,
             "best": self.best if math.isfinite(self.best) else None,
             "since_best": self.since_best,
@@ -170,6 +147,9 @@ class Run:
                 self.average.state[name].copy_(value)
             checkpoint.restore_optimizer(self.optimizer, checkpoint.unpack(saved.tensors, "optimizer"))
             torch.set_rng_state(saved.tensors["random/torch"])
+            if self.sampler.hardness is not None:
+                kept = checkpoint.unpack(saved.tensors, "hardness")
+                self.sampler.hardness.restore({n: v.numpy() for n, v in kept.items()}, saved.meta["looks"])
             best = saved.meta["best"]
             self.step, self.seconds = saved.step, float(saved.meta["seconds"])
             self.best = math.inf if best is None else float(best)
@@ -183,7 +163,7 @@ class Run:
             ) from error
 
 
-def open_run(options: TrainOptions) -> Run:
+def open_run(options: TrainOptions, ranks: Ranks = ALONE) -> Run:
     """Open the data, make the network, and take over the last checkpoint where there is one.
 
     Raises
@@ -200,9 +180,12 @@ def open_run(options: TrainOptions) -> Run:
     training = [study for study in studies if study.subject in split.training]
     validation = [study for study in studies if study.subject in split.validation]
     sampler = Sampler(training, options.sampler, options.seed)
-    options.out.mkdir(parents=True, exist_ok=True)
     config = options.model or preset(options.preset)
+    if not ranks.first:
+        ranks.wait()  # until the first one has written the tokenizer
     tokenizer = _tokenizer(options, training, sampler, config)
+    if ranks.first:
+        ranks.wait()
     config = replace(config, vocab_size=tokenizer.vocab_size)
     model = SleepLM(config).to(device)
     head = torch.nn.Linear(config.embed_dim, len(STAGES)).to(device)
@@ -227,14 +210,33 @@ def open_run(options: TrainOptions) -> Run:
         head=head,
         event_head=event_head,
         event_anchors=EventAnchors(tokenizer, device),
+        learned=learned,
         average=Average(model, options.average_decay),
         optimizer=optimizer_of(learned, options.learning_rate, options.weight_decay),
-        log=Log(options.out, options.tensorboard, 0 if state is None else state.step),
+        log=Log(options.out, options.tensorboard, 0 if state is None else state.step) if ranks.first else None,
+        ranks=ranks,
     )
     if state is not None:
+        _same_split(run)
         run.restore(state)
-    _write_meta(run, finished=False)
+    ranks.wait()
+    if ranks.first:
+        _write_meta(run, finished=False)
     return run
+
+
+def _same_split(run: Run) -> None:
+    """Refuse to go on with other subjects held out: the figures would be of subjects that were trained on."""
+    path = run.options.out / "meta.json"
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))["split"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SleepcliError(f"{path} is missing or damaged.", "Choose another --out.") from error
+    if before != run.split.to_json():
+        raise UsageError(
+            f"The run {run.options.out} was begun with other subjects, or others of them held out.",
+            "Give the stores, --seed, --held-out and --subject-separator of its start, or choose another --out.",
+        )
 
 
 def device_of(name: str) -> torch.device:
@@ -255,7 +257,7 @@ def device_of(name: str) -> torch.device:
 
 def _bf16(precision: str, device: torch.device) -> bool:
     if precision == "auto":
-        return device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return device.type == "cuda" and bool(torch.cuda.is_bf16_supported())
     return precision == "bf16"
 
 
@@ -272,6 +274,7 @@ def _tokenizer(
 ) -> Tokenizer:
     """Load the run's tokenizer, or train one on texts of the training side."""
     path = options.out / "tokenizer.json"
+    options.out.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         texts = list(_sample_texts(options, training, sampler))
         tokenizer = train_tokenizer(texts, config.vocab_size, config.context_length)
@@ -306,9 +309,10 @@ def publish(run: Run, finished: bool) -> dict[str, float]:
     dict
         The figures of the model.
     """
-    if not finished:
-        checkpoint.write_weights(run.options.out / "model.safetensors", run.average.state)
-    _write_meta(run, finished)
+    if run.ranks.first:
+        if not finished:
+            checkpoint.write_weights(run.options.out / "model.safetensors", run.average.state)
+        _write_meta(run, finished)
     return run.figures
 
 

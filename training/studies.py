@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,26 +21,63 @@ from core.psg.store import PreparedStudy, is_store, open_store
 STAGE_INDEX = {stage: index for index, stage in enumerate(STAGES)}
 UNKNOWN = -1
 """Index of an epoch without a stage."""
+OPEN_STUDIES = 256
+"""Prepared studies that are open at the same time."""
 
 
 @dataclass(frozen=True)
 class TrainingStudy:
-    """One prepared study with what a caption of it needs."""
+    """One prepared study: an index of it in memory, all else opened when it is asked for.
 
-    prepared: PreparedStudy
-    """Its arrays stay memory-mapped."""
+    The last `OPEN_STUDIES` that were asked for stay open: two memory-mapped files and about 0.8 MB of measurements
+    each for a night, whatever the number of studies.
+    """
+
+    path: Path
+    """The store's folder."""
+    study: str
     subject: str
     """Studies of one subject stand on one side of the split."""
-    measurements: EpochMeasurements
+    source_hash: str
+    stamp: int
+    """When the store was written: another store in its place is opened anew."""
     stages: NDArray[np.int8] = field(repr=False)
     """[N] index in `STAGES`, `UNKNOWN` where not scored."""
-    events: NDArray[np.bool_] = field(repr=False)
-    """[N, 8] whether an event of each of `EVENT_TYPES` overlaps the epoch."""
+    event_bits: NDArray[np.uint8] = field(repr=False)
+    """[N] a bit for each of `EVENT_TYPES`, the first the highest: whether an event of the type overlaps the epoch."""
+
+    @property
+    def prepared(self) -> PreparedStudy:
+        """Its arrays, memory-mapped."""
+        return _opened(self.path, self.stamp)[0]
+
+    @property
+    def measurements(self) -> EpochMeasurements:
+        """What was measured at native rates."""
+        return _opened(self.path, self.stamp)[1]
+
+    @property
+    def events(self) -> NDArray[np.bool_]:
+        """[N, 8] whether an event of each of `EVENT_TYPES` overlaps the epoch."""
+        return np.unpackbits(self.event_bits[:, None], axis=1).astype(np.bool_)
 
     def facts(self, epoch: int) -> EpochFacts:
         """Give the facts of one epoch that a model can see, all its channels counted."""
-        facts = epoch_facts(epoch, self.measurements, self.prepared.states, self.prepared.scoring)
+        prepared, measurements = _opened(self.path, self.stamp)
+        facts = epoch_facts(epoch, measurements, prepared.states, prepared.scoring)
         return replace(of_the_ecg(facts), looked_for=())
+
+
+@lru_cache(maxsize=OPEN_STUDIES)
+def _opened(path: Path, stamp: int) -> tuple[PreparedStudy, EpochMeasurements]:
+    """Open a store with its measurements; the least recently used are let go."""
+    prepared = open_store(path)
+    if not prepared.tables and not prepared.notes:
+        raise StudyError(f"The prepared study {path} holds no measurements.", "Prepare it again from its EDF.")
+    try:
+        return prepared, EpochMeasurements.from_tables(prepared.tables, prepared.notes)
+    except (KeyError, ValueError, TypeError) as error:
+        raise StudyError(f"The measurements of {path} are damaged.", "Prepare it again from its EDF.") from error
 
 
 def find_stores(paths: Iterable[Path]) -> list[Path]:
@@ -78,20 +116,20 @@ def open_study(path: Path, subject: str | None = None, separator: str = "") -> T
     StudyError
         When the store is damaged or was prepared without measurements.
     """
-    prepared = open_store(path)
-    if not prepared.tables and not prepared.notes:
-        raise StudyError(f"The prepared study {path} holds no measurements.", "Prepare it again from its EDF.")
     try:
-        measurements = EpochMeasurements.from_tables(prepared.tables, prepared.notes)
-    except (KeyError, ValueError, TypeError) as error:
-        raise StudyError(f"The measurements of {path} are damaged.", "Prepare it again from its EDF.") from error
+        stamp = (path / "study.json").stat().st_mtime_ns
+    except OSError as error:
+        raise StudyError(f"The prepared study {path} cannot be read.", "Prepare it again from its EDF.") from error
+    prepared, _ = _opened(path, stamp)
     name = prepared.study.split(separator, 1)[0] if separator else prepared.study
     return TrainingStudy(
-        prepared=prepared,
+        path=path,
+        study=prepared.study,
         subject=subject or name,
-        measurements=measurements,
+        source_hash=prepared.source_hash,
+        stamp=stamp,
         stages=_stage_indices(prepared),
-        events=_event_flags(prepared),
+        event_bits=np.packbits(_event_flags(prepared), axis=1)[:, 0],
     )
 
 
@@ -163,22 +201,24 @@ def transition_matrix(studies: Sequence[TrainingStudy], smoothing: float = 1.0) 
     smoothing
         Count added to every pair, so that no transition is impossible.
     """
-    counts = np.full((len(STAGES), len(STAGES)), smoothing)
+    counts: NDArray[np.float64] = np.full((len(STAGES), len(STAGES)), smoothing)
     for study in studies:
         now, after = study.stages[:-1], study.stages[1:]
         known = (now != UNKNOWN) & (after != UNKNOWN)
         np.add.at(counts, (now[known], after[known]), 1)
-    return counts / counts.sum(axis=1, keepdims=True)
+    shares: NDArray[np.float64] = counts / counts.sum(axis=1, keepdims=True)
+    return shares
 
 
 def stage_shares(studies: Sequence[TrainingStudy]) -> NDArray[np.float64]:
     """Give the share of each stage among the scored epochs, `[5]`, one count added to each."""
-    counts = np.ones(len(STAGES))
+    counts: NDArray[np.float64] = np.ones(len(STAGES))
     for study in studies:
         counts += np.bincount(study.stages[study.stages != UNKNOWN], minlength=len(STAGES))
-    return counts / counts.sum()
+    shares: NDArray[np.float64] = counts / counts.sum()
+    return shares
 
 
 def data_hashes(studies: Sequence[TrainingStudy]) -> Mapping[str, str]:
     """Give the hash of each study's source file, by study name."""
-    return {study.prepared.study: study.prepared.source_hash for study in studies}
+    return {study.study: study.source_hash for study in studies}

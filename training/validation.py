@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -82,11 +84,11 @@ def _figures(
     return figures, temperature
 
 
-def validation_rows(studies: list[TrainingStudy], count: int, seed: int) -> list[tuple[int, int]]:
+def validation_rows(studies: Sequence[TrainingStudy], count: int, seed: int) -> list[tuple[int, int]]:
     """Choose epochs of the held-out studies, as they come, the same at every validation; scored ones first."""
-    rng = np.random.default_rng([seed, 5])
-    every = [(s, e) for s, study in enumerate(studies) for e in range(len(study.stages))]
-    order = rng.permutation(len(every))
-    scored = [every[i] for i in order if studies[every[i][0]].stages[every[i][1]] >= 0]
-    others = [every[i] for i in order if studies[every[i][0]].stages[every[i][1]] < 0]
-    return (scored + others)[:count]
+    offsets = np.cumsum([0] + [len(study.stages) for study in studies])
+    order = np.random.default_rng([seed, 5]).permutation(offsets[-1])
+    scored = np.concatenate([study.stages for study in studies])[order] >= 0
+    chosen = np.concatenate((order[scored], order[~scored]))[:count]
+    which = np.searchsorted(offsets, chosen, side="right") - 1
+    return [(int(s), int(place - offsets[s])) for s, place in zip(which, chosen, strict=True)]

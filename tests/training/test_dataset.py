@@ -10,8 +10,9 @@ from core.errors import UsageError
 from core.language.prompts import stage_prompts
 from core.language.tokenizer import train_tokenizer
 from core.psg.channels import EXTRA_CHANNELS, MODEL_CHANNELS
-from training.dataset import Augmentation, Reader, Sampler, SamplerOptions, blank, epoch_weights, vary
+from training.dataset import Augmentation, Reader, blank, vary
 from training.montages import WHOLE, restrict
+from training.sampling import Sampler, SamplerOptions, epoch_weights
 from training.studies import open_study, split_subjects, transition_matrix
 from training.texts import TextOptions, draw_texts
 
