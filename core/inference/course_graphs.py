@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from core.inference.engine import Engine
 from core.language.band_course import EEGS, band_course, night_features
-from core.language.event_course import event_course
 from core.psg.preprocess import traces_of
 from core.psg.scoring import EVENT_TYPES, Event
 from core.psg.store import PreparedStudy
@@ -63,6 +62,8 @@ def event_probabilities(study: PreparedStudy, engine: Engine) -> NDArray[np.floa
     """
     if EVENTS_GRAPH not in engine.bundle.graphs:
         return None
+    from core.language.event_course import event_course  # brings scipy, which staging does without
+
     course = event_course(traces_of(study), study.states, study.n_epochs)
     parts = []
     for first in range(0, len(course), BLOCK):

@@ -7,15 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from core.language.measure_breathing import measure_breathing
-from core.language.measure_cardiac import measure_cardiac
-from core.language.measure_eeg import measure_eeg
-from core.language.measure_eye import measure_eye
-from core.language.measure_muscle import measure_chin, measure_position
-from core.language.measure_oxygen import measure_oxygen
-from core.language.measure_pulse import with_pulse
 from core.language.measurements import MEASUREMENTS, Measurement
-from core.language.respiratory_events import breathing_events
 from core.language.trends import Trend
 from core.psg.preprocess import Trace
 from core.psg.scoring import EVENT_TYPES, Event
@@ -165,6 +157,16 @@ def measure(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epochs: in
     EpochMeasurements
         Every name of ``MEASUREMENTS``, the desaturations of 3 %, and apneas and hypopneas where airflow shows them.
     """
+    # here, not above: these bring scipy and the heartbeat detector, a second of every start that measures nothing
+    from core.language.measure_breathing import measure_breathing
+    from core.language.measure_cardiac import measure_cardiac
+    from core.language.measure_eeg import measure_eeg
+    from core.language.measure_eye import measure_eye
+    from core.language.measure_muscle import measure_chin, measure_position
+    from core.language.measure_oxygen import measure_oxygen
+    from core.language.measure_pulse import with_pulse
+    from core.language.respiratory_events import breathing_events
+
     cardiac = with_pulse(measure_cardiac(traces, states, n_epochs), traces, n_epochs)
     oxygen = measure_oxygen(traces, states, n_epochs)
     measured = {
