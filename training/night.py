@@ -98,7 +98,7 @@ def train_night(options: NightOptions) -> Iterator[NightEvent]:
     meta: dict[str, Any] = {
         "data": {study.prepared.study: study.prepared.source_hash for study in studies},
         "tracks": {path.name: content_hash(path) for path in files},
-        "held_out": sorted(hashlib.sha256(name.encode()).hexdigest()[:12] for name in held),
+        "held_out": sorted(map(_hidden, held)),
         "figures": {},
     }
     options.out.mkdir(parents=True, exist_ok=True)
@@ -129,6 +129,17 @@ def load_part(run: Path, part: str) -> tuple[CourseNet, dict[str, Any]] | None:
     net = CourseNet(CourseConfig.from_json(meta[part]["config"]))
     net.load_state_dict(read_weights(run / {"stages": STAGES_FILE, "events": EVENTS_FILE}[part]))
     return net.eval(), meta
+
+
+def member_without(meta: Mapping[str, Any], subject: str) -> int | None:
+    """Tell which member of a run's stage network left a subject out; None where the run did not know the subject."""
+    found = meta["stages"]["left_out"].get(_hidden(subject))
+    return None if found is None else int(found)
+
+
+def _hidden(subject: str) -> str:
+    """A subject's name as a run tells it: a part of its hash."""
+    return hashlib.sha256(subject.encode()).hexdigest()[:12]
 
 
 def _has_events(prepared: Any) -> bool:
@@ -189,7 +200,8 @@ def _stages(
     if held:
         rows = [(course, stage_scores(net, course, range(len(course.eegs)), True)) for course in held]
         figures["held-out studies"] = _staging(rows)
-    meta["stages"] = {"config": net.config.to_json(), "nights": len(learned)}
+    without = {_hidden(subject): member for subject, member in left_out(learned, options.stages).items()}
+    meta["stages"] = {"config": net.config.to_json(), "nights": len(learned), "left_out": without}
     meta["figures"]["stages"] = figures
     yield NightEvent("stages", 1.0, figures)
 

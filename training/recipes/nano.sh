@@ -9,12 +9,21 @@ set -euo pipefail
 work=$1
 tracks=${2:-}
 minutes=${MINUTES:-45} nights=${NIGHTS:-36} tracked=${TRACKED:-44} jobs=${JOBS:-2} seed=${SEED:-1}
+from_tracks=()
 
 sleepcli simulate --out "$work/nights" --count "$nights" --seed 10000 --jobs "$jobs"
 sleepcli prepare "$work/nights" --out "$work/prepared" --jobs "$jobs"
 if [ -n "$tracks" ]; then
     sleepcli simulate --out "$work/tracked" --count "$tracked" --seed 20000 --tracks "$tracks" --jobs "$jobs"
     sleepcli prepare "$work/tracked" --out "$work/prepared" --jobs "$jobs"
+    from_tracks=(--tracks "$tracks")
 fi
-sleepcli train "$work/prepared" --preset nano --learning-rate 1e-3 --subject-separator __ --seed "$seed" --max-minutes 30"$minutes" --out "$work/run"
-sleepcli export "$work/run" --name nano --out "$work/nano"
+
+# captions, embeddings, questions: the network of the paper
+sleepcli train "$work/prepared" --preset nano --learning-rate 1e-3 --subject-separator __ --seed "$seed" \
+    --max-minutes "$minutes" --out "$work/run"
+
+# stages and events: the night model
+sleepcli train "$work/prepared" --night "${from_tracks[@]}" --subject-separator __ --out "$work/night"
+
+sleepcli export "$work/run" --night "$work/night" --name nano --out "$work/nano"
