@@ -63,9 +63,8 @@ def main() -> None:
         print(f"{path.stem}: kappa {staging_figures(truth, answers[-1]).kappa:.3f}", flush=True)
     real, given = np.concatenate(truths), np.concatenate(answers)
     low, high = interval_by_subject(subjects, lambda rows: staging_figures(real[rows], given[rows]).kappa)
-    print(
-        f"{len(paths)} subjects, {len(real)} epochs: kappa {staging_figures(real, given).kappa:.3f} ({low:.3f} to {high:.3f})"
-    )
+    kappa = staging_figures(real, given).kappa
+    print(f"{len(paths)} subjects, {len(real)} epochs: kappa {kappa:.3f} ({low:.3f} to {high:.3f})")
 
 
 if __name__ == "__main__":
