@@ -32,7 +32,7 @@ _INTO = re.compile(
 )
 _AFTER_FIRST = re.compile(rf"\bafter\s+(?:the )?first\s+{_LENGTH}{_NIGHT}?")
 _PART = re.compile(
-    rf"\b(?:in |during )?(?:the )?(?P<which>{'|'.join(PART_NUMBERS)})\s+(?P<part>{'|'.join(NIGHT_PARTS)})(?!\w)"
+    rf"\b(?:in |during )?(?:the )?(?P<which>{'|'.join(PART_NUMBERS)})\s+(?P<part>{'|'.join(NIGHT_PARTS)})(?!\w| an? | hour)"
     rf"{_NIGHT}?"
 )
 Found = Iterator[tuple[int, int, Clause]]

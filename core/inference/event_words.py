@@ -51,6 +51,7 @@ _COUNT_HEADS = (
     re.compile(rf"(?P<number>{NUMBER})\s*(?:(?P<less>{OR_LESS})|(?P<more>{OR_MORE}))\s+$"),
     re.compile(rf"(?P<number>{NUMBER})\s+$"),
 )
+_COUNT_BETWEEN = re.compile(rf"(?:between\s+)?(?P<number>{NUMBER})\s*(?:and|to|-|–)\s*(?P<second>{NUMBER})\s+$")
 _SEVERAL = tuple((re.compile(rf"\b(?:{words})\s+$"), bound) for words, bound in SEVERAL.items())
 _DURATION = Quantity("", "", "", "", TIME)
 _ADJECTIVES = re.compile(
@@ -117,6 +118,9 @@ def _event_duration(words: str, start: int, end: int, group: str) -> tuple[int, 
 
 def _event_count(before: str, group: str) -> tuple[int, tuple[Condition, ...]] | None:
     column = f"{group}_count"
+    between = _COUNT_BETWEEN.search(before)
+    if between is not None:
+        return between.start(), _count_stretch(column, between)
     for pattern in _COUNT_HEADS:
         match = pattern.search(before)
         if match is None or not number_of(match["number"]).is_integer():
@@ -132,6 +136,11 @@ def _event_count(before: str, group: str) -> tuple[int, tuple[Condition, ...]] |
     return None
 
 
+def _count_stretch(column: str, match: re.Match[str]) -> tuple[Condition, ...]:
+    ends = sorted((number_of(match["number"]), number_of(match["second"])))
+    return Condition(column, ">=", ends[0]), Condition(column, "<=", ends[1])
+
+
 class _CountedFigures:
     """Spindles and slow waves that are counted, or that there are none of."""
 
@@ -145,6 +154,9 @@ class _CountedFigures:
         before = words[: match.start()]
         if negated := NOT_BEFORE.search(before):
             yield negated.start(), match.end(), Asked(Clause((Condition(column, "=", 0.0),)))
+            return
+        if between := _COUNT_BETWEEN.search(before):
+            yield between.start(), match.end(), Asked(Clause(_count_stretch(column, between), all_of=True))
             return
         for pattern in _COUNT_HEADS:
             head = pattern.search(before)

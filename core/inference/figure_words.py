@@ -53,7 +53,7 @@ _TAIL_OR = re.compile(rf"{_FILL}{VALUE}\s*(?:(?P<less>{OR_LESS})|(?P<more>{OR_MO
 _TAIL_PLAIN = re.compile(rf"{_FILL}{VALUE}")
 _DESATURATES = "|".join(f"(?<=desaturat{end})" for end in ("ion", "ions", "es", "ed", "ing"))
 _TAIL_DOWN_TO = re.compile(rf"(?P<fill>(?:{_DESATURATES})\s+(?:down )?)(?P<to>to)\s+{VALUE}")
-_AGAIN = re.compile(rf"\s*,?\s*(?P<join>and|but|or)\s+(?:{COMPARED})\s*{VALUE}")
+_AGAIN = re.compile(rf"\s*,?\s*(?P<join>and|but|or)(?:\s+(?:{FILLERS}))*\s+(?:{COMPARED})\s*{VALUE}")
 _HEAD_COMPARED = re.compile(rf"(?:{COMPARED})\s*(?:the |an? )?{VALUE}\s*(?:of |in )?(?:the |an? )?$")
 _HEAD_BETWEEN = re.compile(rf"between\s+{VALUE}\s*(?:and|to)\s*{SECOND}\s*(?:of |in )?(?:the )?$")
 _HEAD_OR = re.compile(rf"{VALUE}\s*(?:(?P<less>{OR_LESS})|(?P<more>{OR_MORE}))\s*(?:of |in )?(?:the )?$")
@@ -87,7 +87,7 @@ def mentions(words: str) -> list[tuple[int, int, Quantity]]:
 @cache
 def naming(pattern: str) -> re.Pattern[str]:
     """A pattern for whole words."""
-    return re.compile(rf"(?<![\w-])(?:{pattern})(?![\w-])")
+    return re.compile(rf"(?:(?<![\w-])|(?<=\bnon-))(?:{pattern})(?![\w-])")
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,8 @@ class _Read:
     flipped: bool
     stays: bool
     joined_by: str = "and"
+    stretch: bool = False
+    """Whether the bounds are the two ends of a stretch: `between 60 and 80`."""
 
 
 def _figure(words: str, start: int, end: int, quantity: Quantity) -> tuple[int, int, Asked] | None:
@@ -135,18 +137,20 @@ def _conditions(read: _Read, quantity: Quantity, column: str) -> tuple[Condition
     low, high = quantity.plausible
     if not all(low <= value <= high for _, value in read.bounds):
         return None
-    if len(read.bounds) > 1 and {relation for relation, _ in read.bounds} == {">=", "<="}:
-        chosen = column or quantity.mean
-    else:
-        falling = read.bounds[0][0] in ("<", "<=")
-        rising = read.bounds[0][0] in (">", ">=")
-        if read.stays:
-            falling, rising = rising, falling
-        chosen = column or (quantity.low if falling else quantity.high if rising else quantity.mean)
     parts: list[Condition] = []
     for relation, value in read.bounds:
+        asked = read.bounds[0][0] if read.joined_by == "and" else relation
+        chosen = column or (quantity.mean if read.stretch else _side(asked, read.stays, quantity))
         parts += near(chosen, value) if relation == "=" else [Condition(chosen, relation, value)]
     return tuple(parts)
+
+
+def _side(relation: str, stays: bool, quantity: Quantity) -> str:
+    """The column that a relation is about: the lowest value for "below", but the highest for "stays below"."""
+    falling = relation in ("<", "<=")
+    if relation == "=":
+        return quantity.mean
+    return quantity.low if falling != stays else quantity.high
 
 
 def near(column: str, value: float) -> list[Condition]:
@@ -165,7 +169,7 @@ def _tail(words: str, start: int, end: int, quantity: Quantity) -> _Read | None:
             continue
         stays = _STAYS.search(match["fill"]) is not None
         flipped = match.groupdict().get("flip") is not None
-        read = _Read(start, match.end(), bounds, flipped, stays)
+        read = _Read(start, match.end(), bounds, flipped, stays, stretch=len(bounds) > 1)
         return _again(words, read, quantity) if len(bounds) == 1 else read
     return None
 
@@ -184,7 +188,8 @@ def _again(words: str, read: _Read, quantity: Quantity) -> _Read:
     more = bounds_of(match, quantity)
     if more is None or _opens_another(words, match.end()):
         return read
-    return _Read(read.start, match.end(), (*read.bounds, *more), read.flipped, read.stays, match["join"])
+    joined = "or" if match["join"] == "or" else "and"
+    return _Read(read.start, match.end(), (*read.bounds, *more), read.flipped, read.stays, joined)
 
 
 def _opens_another(words: str, end: int) -> bool:
@@ -204,7 +209,7 @@ def _head(words: str, start: int, end: int, quantity: Quantity) -> _Read | None:
             continue
         bounds = bounds_of(match, quantity)
         if bounds is not None:
-            return _Read(match.start(), end, bounds, False, False)
+            return _Read(match.start(), end, bounds, False, False, stretch=len(bounds) > 1)
     return None
 
 

@@ -80,9 +80,11 @@ class Asked:
     """Most hits."""
     like: tuple[str, int] | None = None
     """Study and epoch whose likes are wanted; it is not its own hit."""
+    expression: str = ""
+    """The part of `where` that the caller wrote."""
 
     def __str__(self) -> str:
-        parts = [text for text in (str(self.question),) if text]
+        parts = [text for text in (self.expression, str(self.question)) if text]
         if self.like is not None:
             parts.append(f"ranked by likeness to epoch {self.like[1]} of {self.like[0]}")
         return ", ".join(parts) or "all epochs"
@@ -141,12 +143,12 @@ def ask(text: str, store: Store, engine: Engine, wishes: Wishes | None = None) -
             there = f"it has {len(rows)}" if len(rows) else "there is no such study"
             raise UsageError(f"There is no epoch {epoch} of {study}: {there}.", "Epochs count from 0.")
         question = replace(question, rest="", text="") if not question.rest else question
-        return Asked(question, where, rows[epoch], asked_words(question.rest), wishes.limit, (study, epoch))
+        return Asked(question, where, rows[epoch], asked_words(question.rest), wishes.limit, (study, epoch), expression)
     if not question.text and not expression:
         raise UsageError("Nothing is asked.", "Give a question, --where or --like.")
     ranking = question.rest or question.text
     vector = engine.embed_texts([ranking])[0] if ranking else None
-    return Asked(question, where, vector, asked_words(question.rest), wishes.limit)
+    return Asked(question, where, vector, asked_words(question.rest), wishes.limit, None, expression)
 
 
 def _place(text: str) -> tuple[str, int]:

@@ -115,7 +115,7 @@ def _named(table: Sequence[tuple[str, tuple[str, ...]]], column: str) -> Rule:
 
 @cache
 def _naming(pattern: str) -> re.Pattern[str]:
-    return re.compile(rf"(?P<not>{NOT})?(?<![\w-])(?:{pattern})(?![\w-])")
+    return re.compile(rf"(?:(?P<not>{NOT})|(?<![\w-]))(?:{pattern})(?![\w-])")
 
 
 _RULES: tuple[tuple[str, Rule], ...] = (
@@ -179,7 +179,7 @@ def _rest(words: str, left: str) -> str:
             tokens.pop(0)
         while tokens and (_is_empty(tokens[-1]) or re.fullmatch(r"no|not|without|nor|neither", tokens[-1])):
             tokens.pop()
-        if tokens and any(character.isalnum() for token in tokens for character in token):
+        if any(len(re.findall("[a-z]", token)) > 1 for token in tokens):
             pieces.append(" ".join(tokens).strip(" ,;:."))
     return ", ".join(pieces)
 

@@ -8,9 +8,10 @@ NUMBER_WORDS: Mapping[str, float] = {
     **{"eight": 8.0, "nine": 9.0, "ten": 10.0, "eleven": 11.0, "twelve": 12.0, "fifteen": 15.0, "twenty": 20.0},
     **{"thirty": 30.0, "forty": 40.0, "fifty": 50.0, "sixty": 60.0, "seventy": 70.0, "eighty": 80.0, "ninety": 90.0},
     **{"a hundred": 100.0, "one hundred": 100.0, "hundred": 100.0, "half a": 0.5, "half an": 0.5, "a": 1.0, "an": 1.0},
+    **{"half": 0.5},
 }
-_WORDS_FIRST = "|".join(sorted((word for word in NUMBER_WORDS if len(word) > 2), key=len, reverse=True))
-NUMBER = rf"(?:-?\d+(?:\.\d+)?|\b(?:{_WORDS_FIRST})\b|\ban?(?= (?:second|minute|hour)\b))"
+_WORDS_FIRST = "|".join(sorted((word for word in NUMBER_WORDS if word not in ("a", "an", "half")), key=len, reverse=True))
+NUMBER = rf"(?:-?\d+(?:\.\d+)?|\b(?:{_WORDS_FIRST})\b|\b(?:half|an?)(?= (?:second|minute|hour)\b))"
 """A number, in figures or in words."""
 
 UNITS: tuple[tuple[str, str, float], ...] = (
@@ -114,7 +115,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         points_at="desaturation",
     ),
     _plain(r"(?:ecg )?beat rate", "beat_rate", "/min"),
-    Quantity(r"heart[- ]?rate(?! variab)|pulse(?:[- ]rate)?|hr", *_HEART),
+    Quantity(r"heart[- ]?rate(?! variab)|pulse(?:[- ]rate)?|hr|bradycardia|tachycardia", *_HEART),
     _plain(r"rmssd|heart[- ]rate variability|hrv", "rmssd", TIME, 0.001),
     _plain(r"(?:thoracic|thorax|chest)(?: breathing| respiratory)? rate", "thoracic_rate", "/min"),
     _plain(r"(?:abdominal|abdomen)(?: breathing| respiratory)? rate", "abdominal_rate", "/min"),
@@ -247,7 +248,7 @@ _EMPTY = (
     "section sections segment segments she show sleep sleeper sleeps sleeping some somebody someone stage stages "
     "studies study subject subjects that the their them then there these they this those time times to together was "
     "were what when whenever where which while who whose with within would you lasting duration accompanied followed "
-    "showing scored stays it's around between"
+    "showing happened happens scored stays it's around between"
 )
 LEFT_OVER = frozenset(_EMPTY.split())
 """Words at the ends of what is left that say nothing by themselves."""
