@@ -29,14 +29,15 @@ def about_model(choice: "ModelChoice", options: Mapping[str, Any]) -> dict[str, 
         When the device cannot be had.
     """
     engine = choice.engine()
-    if engine.device_note:
-        ui.note(engine.device_note)
     bundle = engine.bundle
+    why = f": {engine.device_note.partition(': ')[2]}" if engine.device_note else ""
+    ui.remark(f"{bundle.name} runs on {engine.device}{why}.")
     named = {name: value for name, value in options.items() if value not in (None, "None", False)}
     return {
         "model": bundle.name,
         "model_hash": bundle.content_hash,
         "device": engine.device,
+        "device_note": engine.device_note,
         "options": named,
         "key": f"{bundle.content_hash} {sorted(named.items())}",
     }

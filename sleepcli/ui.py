@@ -65,6 +65,11 @@ def note(message: str) -> None:
     stderr().print(escape(message))
 
 
+def remark(message: str) -> None:
+    """Print a line of talk that asks for nothing on standard error, dimmed."""
+    stderr().print(f"[dim]{escape(message)}[/]")
+
+
 def json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
     """Print a JSON object a line on standard output; letters that its encoding lacks are escaped."""
     escaped = not _speaks_unicode(sys.stdout)

@@ -247,10 +247,3 @@ def test_rerun_skips_what_is_done(program: Command, study: Path, tmp_path: Path)
     first, again = (program("stage", study, "--out", out) for _ in range(2))
     assert lines(first)[0]["outcome"] == "done"
     assert lines(again)[0]["outcome"] == "skipped"
-
-
-def test_doctor_reports_as_json(program: Command) -> None:
-    result = program("doctor")
-    found = {str(row["what"]): row for row in lines(result)}
-    assert found["python"]["state"] == "ok"
-    assert found["top-level packages"]["state"] == "ok"
