@@ -22,6 +22,8 @@ from training.texts import EpochTexts, TextOptions, draw_texts
 POSITION = "POS"
 POSITION_MISSING = -1.0
 """What an absent position holds; every other absent channel holds zeros."""
+BLOCK_SAMPLES = (64, 640)
+"""A block that is lost lasts 1 to 10 s at 64 Hz."""
 CLIP = 6.0
 """Prepared signals are clipped to this many scale units, and stay so after augmentation."""
 
@@ -38,6 +40,8 @@ class Augmentation:
     """Largest standard deviation of added white noise, in scale units."""
     shift: int = 16
     """Largest shift in samples, either way."""
+    blocks: float = 0.0
+    """Chance that a channel of an epoch loses a block of 1 to 10 s, as a loose electrode does: it is level there."""
 
 
 @dataclass(frozen=True)
@@ -168,11 +172,23 @@ def vary(
         varied += level * rng.standard_normal(signals.shape, dtype=np.float32)
     np.clip(varied, -CLIP, CLIP, out=varied)
     signals[:, waves] = varied[:, waves]
+    if augmentation.blocks > 0:
+        _lose_blocks(signals, np.flatnonzero(waves), augmentation.blocks, rng)
     for i, shift in enumerate(rng.integers(-augmentation.shift, augmentation.shift + 1, batch)):
         if shift > 0:
             signals[i, :, shift:] = signals[i, :, :-shift].copy()
         elif shift < 0:
             signals[i, :, :shift] = signals[i, :, -shift:].copy()
+
+
+def _lose_blocks(
+    signals: NDArray[np.float32], waves: NDArray[np.int64], chance: float, rng: np.random.Generator
+) -> None:
+    samples = signals.shape[2]
+    for epoch, channel in zip(*np.nonzero(rng.random((len(signals), len(waves))) < chance), strict=True):
+        length = min(int(rng.integers(*BLOCK_SAMPLES)), samples)
+        start = int(rng.integers(samples - length + 1))
+        signals[epoch, waves[channel], start : start + length] = 0.0
 
 
 def blank(signals: NDArray[np.float32], present: NDArray[np.float32], channels: Sequence[str]) -> None:

@@ -88,6 +88,20 @@ def test_gain_and_noise_leave_the_position_code_alone():
     assert np.abs(signals).max() <= 6.0
 
 
+def test_lost_blocks_are_level_last_1_to_10_s_and_leave_the_position_alone():
+    signals = np.full((40, len(CHANNELS), 1920), 2.0, np.float32)
+    augmentation = Augmentation(gain=0.0, noise=0.0, shift=0, blocks=0.5)
+    vary(signals, CHANNELS, augmentation, np.random.default_rng(0))
+    lost = (signals == 0.0).sum(axis=2)
+    pos = CHANNELS.index("POS")
+    assert (lost[:, pos] == 0).all()
+    hit = np.delete(lost, pos, axis=1)
+    assert 0.4 < (hit > 0).mean() < 0.6
+    assert hit[hit > 0].min() >= 64
+    assert hit.max() <= 640
+    assert (np.diff((signals == 0.0).astype(int), axis=2) == 1).sum(axis=2).max() <= 1
+
+
 def test_facts_of_a_poor_montage_claim_nothing_that_it_cannot_show(studies: list):
     facts = studies[0].facts(0)
     assert any(event.type == "obstructive_apnea" for event in facts.events)
