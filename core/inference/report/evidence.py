@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.inference.report.contents import Contents
-from core.inference.report.tracks import runs
+from core.inference.report.tracks import event_name, runs
 from core.language.night import APNEAS, POSITIONS
 from core.language.phrases import STAGE_NAMES
 from core.psg.preprocess import EPOCH_SECONDS
-from core.psg.scorings.terms import EVENT_LABELS, STAGES
+from core.psg.scorings.terms import STAGES
 
 MOST = 400
 """Moments that are listed for one sentence; the longest or strongest come first where there are more."""
@@ -120,7 +120,7 @@ def _events(*kinds: str) -> Callable[[Contents, str], Iterable[Moment]]:
     def find(contents: Contents, sentence: str) -> Iterable[Moment]:
         chosen = [event for event in contents.night.events if event.type in kinds]
         for event in sorted(chosen, key=lambda event: -event.duration):
-            yield Moment(event.onset, event.duration, f"{EVENT_LABELS[event.type].lower()}, {event.duration:.0f} s")
+            yield Moment(event.onset, event.duration, f"{event_name(event.type)}, {event.duration:.0f} s")
 
     return find
 
@@ -142,7 +142,7 @@ def _by_state(contents: Contents, sentence: str) -> Iterable[Moment]:
         where = contents.night.staging.stages[epoch]
         if "position" in sentence and np.isfinite(positions[epoch]):
             where = POSITIONS[int(positions[epoch])]
-        yield Moment(event.onset, event.duration, f"{EVENT_LABELS[event.type].lower()}, {where}")
+        yield Moment(event.onset, event.duration, f"{event_name(event.type)}, {where}")
 
 
 def _lowest(contents: Contents, sentence: str) -> Iterable[Moment]:

@@ -9,6 +9,7 @@ from core.inference.report.agreement import Agreement, recall
 from core.inference.report.contents import Contents
 from core.inference.report.marks import clock, start_of_day
 from core.inference.report.markup import Markup, element, joined
+from core.inference.report.tracks import event_name
 from core.language.describe_night import minutes_text
 from core.psg.channels import CHANNELS
 from core.psg.quality import State
@@ -123,7 +124,7 @@ def provenance_table(contents: Contents) -> Markup:
     start = start_of_day(contents.study)
     told = [UNKNOWN if value is None else f"{clock(value, start)} ({value:g} s after the start)" for value in lights]
     found = contents.summary["statistics"]["found_by"]
-    by = {who: [EVENT_LABELS[kind].lower() for kind in EVENT_LABELS if found.get(kind) == who] for who in _FINDERS}
+    by = {who: [event_name(kind) for kind in EVENT_LABELS if found.get(kind) == who] for who in _FINDERS}
     rows = [
         *contents.provenance,
         ("Stages", _STAGES_FROM[contents.night.staging.source]),

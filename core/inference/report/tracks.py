@@ -122,6 +122,11 @@ def _spectrogram(contents: Contents) -> Track | None:
     return Track("spectrogram", title, height, ticks, (Picture(drawn.png),), told)
 
 
+def event_name(kind: str) -> str:
+    """An event's name inside a sentence: small letters, but for what is an abbreviation."""
+    return " ".join(word if word.isupper() else word.lower() for word in EVENT_LABELS[kind].split())
+
+
 def event_lanes(contents: Contents) -> list[str]:
     """Types of events that have a lane: those that somebody looked for, found or not."""
     there = {event.type for event in contents.night.events} | set(contents.night.found_by)
@@ -143,7 +148,7 @@ def _events(contents: Contents) -> Track | None:
         ]
         marks.append(_bars(kind, boxes))
         ticks.append(Tick(top + LANE_HEIGHT / 2, SHORT[kind]))
-        told.append(f"{EVENT_LABELS[kind].lower()} {len(boxes)}")
+        told.append(f"{event_name(kind)} {len(boxes)}")
     return Track("events", "Events", len(lanes) * LANE_HEIGHT, tuple(ticks), tuple(marks), ", ".join(told))
 
 

@@ -32,7 +32,7 @@ EVENTS = (
 
 
 def planted_study(name: str = "night", n_epochs: int = 40) -> PreparedStudy:
-    """Noise at 64 Hz with a 13-Hz rhythm on C4 in epochs 10 to 17, a fall of the saturation to 87 % in epoch 24, and a hostile label."""
+    """Noise at 64 Hz; a 13-Hz rhythm on C4 in epochs 10 to 17, a saturation of 87 % in epoch 24, a hostile label."""
     rng = np.random.default_rng(3)
     array = rng.standard_normal((n_epochs, len(MODEL_CHANNELS), 1920)).astype(np.float32)
     seconds = np.arange(1920) / 64

@@ -157,9 +157,7 @@ def test_evidence_is_what_the_sentence_speaks_of(contents):
 
 
 def test_every_sentence_that_can_be_told_has_evidence(contents):
-    statistics = night_statistics(
-        planted_scoring(PLAN), contents.night.measurements, 1200.0, contents.night.found_by
-    )
+    statistics = night_statistics(planted_scoring(PLAN), contents.night.measurements, 1200.0, contents.night.found_by)
     for seed in range(6):
         text = describe_night(statistics, seed)
         told = paragraphs(replace(contents, summary={**contents.summary, "text": text}))
