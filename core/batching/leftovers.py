@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-TEMPORARY = re.compile(r"\.(?P<name>.+)\.(part|partial|old)")
+TEMPORARY = re.compile(r"\.(?P<name>.+)\.part")
 """Names of `core.files` and of prepared studies while they are written or replaced."""
 
 
@@ -24,7 +24,10 @@ def remove_leftovers(out: Path, studies: Collection[str]) -> None:
         match = TEMPORARY.fullmatch(path.name)
         if match is None or not _is_of(match["name"], names):
             continue
-        if path.is_dir():
+        aside = out / match["name"].removesuffix(".old")
+        if aside.name != match["name"] and not aside.exists():
+            path.rename(aside)  # set aside by a run that was killed before the new one took its place
+        elif path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
