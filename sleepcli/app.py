@@ -26,6 +26,7 @@ from sleepcli.commands import (
     models,
     prepare,
     query,
+    report,
     simulate,
     stage,
     train,
@@ -34,6 +35,7 @@ from sleepcli.config import ConfiguredGroup, defaults
 from sleepcli.run import DEBUG, INTERRUPTED
 
 EXAMPLES = "[bold]Examples[/]"
+
 
 def bounded(command: Callable[..., None]) -> Callable[..., None]:
     """Make every failure of a command one sentence on standard error and the documented exit code."""
@@ -98,6 +100,7 @@ def sleepcli(
     Not a medical device: results are not for diagnosis.
     """
     DEBUG.set(debug)
+    ui.settle_streams()
     context.default_map = defaults(context.command)
 
 
@@ -108,7 +111,22 @@ def _add(to: typer.Typer, name: str, command: Callable[..., None]) -> None:
     to.command(name, help=text.strip(), epilog="\n\n".join(lines))(bounded(command))
 
 
-for module in (demo, info, prepare, caption, stage, index, query, embed, train, export, simulate, deidentify, doctor):
+for module in (
+    demo,
+    info,
+    prepare,
+    caption,
+    stage,
+    index,
+    query,
+    embed,
+    report,
+    train,
+    export,
+    simulate,
+    deidentify,
+    doctor,
+):
     name = module.__name__.rpartition(".")[2]
     _add(app, name, getattr(module, name))
 

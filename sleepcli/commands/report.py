@@ -127,7 +127,7 @@ def _write_index(folder: Path, rows: Sequence[StudyRow]) -> None:
     from core.inference.report.index import IndexRow, index_page
 
     listed = [
-        IndexRow(row.study, "", {}, f"{row.message} {row.hint}".strip())
+        IndexRow(row.study, "", {}, row.message)
         if row.outcome == "failed"
         else IndexRow(row.study, row.result.files[0], row.result.figures["report"])
         for row in sorted(rows, key=lambda row: row.study)

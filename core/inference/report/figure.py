@@ -92,19 +92,19 @@ def _draw_track(axes: "Axes", track: Track, figure: Figure) -> None:
     axes.set_title(track.title, loc="left", fontsize=7.5, pad=3, color=LIGHT["ink"])
     for spine in axes.spines.values():
         spine.set_color(LIGHT["rule"])
-    for mark in track.marks:
-        _draw_mark(axes, mark, figure.duration, track.height)
+    for order, mark in enumerate(track.marks, start=1):
+        _draw_mark(axes, mark, (figure.duration, track.height), order)
 
 
-def _draw_mark(axes: "Axes", mark: Bars | Line | Picture, duration: float, height: float) -> None:
+def _draw_mark(axes: "Axes", mark: Bars | Line | Picture, size: tuple[float, float], order: int) -> None:
     if isinstance(mark, Picture):
         from matplotlib.image import imread
 
         pixels = imread(io.BytesIO(mark.png), format="png")
-        axes.imshow(pixels, extent=(0.0, duration, height, 0.0), aspect="auto", interpolation="none")
+        axes.imshow(pixels, extent=(0.0, size[0], size[1], 0.0), aspect="auto", interpolation="none", zorder=order)
     elif isinstance(mark, Line):
         name, width = _STROKES[mark.kind]
-        axes.plot(mark.seconds, mark.heights, color=LIGHT[name], linewidth=width, solid_joinstyle="miter")
+        axes.plot(mark.seconds, mark.heights, color=LIGHT[name], linewidth=width, solid_joinstyle="miter", zorder=order)
     elif len(mark.boxes):
         from matplotlib.collections import PolyCollection
 
@@ -112,4 +112,4 @@ def _draw_mark(axes: "Axes", mark: Bars | Line | Picture, duration: float, heigh
         corners = np.stack([np.stack([x0, x1, x1, x0], 1), np.stack([y0, y0, y1, y1], 1)], axis=2)
         faint = 0.25 if mark.kind == "heart-range" else 1.0
         colour = LIGHT[_COLOURS.get(mark.kind, mark.kind)]
-        axes.add_collection(PolyCollection(list(corners), facecolors=colour, linewidths=0.0, alpha=faint))
+        axes.add_collection(PolyCollection(list(corners), facecolors=colour, linewidths=0.0, alpha=faint, zorder=order))
