@@ -37,9 +37,9 @@ class GraphBuilder:
         self._graph.inputs.append(value)
         return value
 
-    def output(self, name: str, value: ir.Value, shape: Sequence[Dim]) -> None:
-        """Declare a float32 value to be an output of the graph."""
-        value.name, value.shape, value.dtype = name, ir.Shape(list(shape)), ir.DataType.FLOAT
+    def output(self, name: str, value: ir.Value, shape: Sequence[Dim], kind: str = "float32") -> None:
+        """Declare a value to be an output of the graph; `kind` as of an input."""
+        value.name, value.shape, value.dtype = name, ir.Shape(list(shape)), _TYPES[kind]
         self._graph.outputs.append(value)
 
     def array(self, name: str) -> NDArray[np.float32]:

@@ -1,123 +1,180 @@
-"""The caption decoder as two ONNX graphs: the start of a caption, and one token more."""
+"""The caption decoder as two ONNX graphs: the caches of new captions, and some tokens more.
+
+Keys and values lie in buffers longer than the text, `[B, heads, rows, d]` a layer; a step writes those of its tokens
+into them and masks what lies beyond. A buffer that is bound as input and as output is written in place.
+"""
 
 import numpy as np
 import onnx_ir as ir
 
-from export.builder import Dim, GraphBuilder
-from export.layers import Layers, additive
+from export.builder import GraphBuilder
+from export.layers import NEVER, Layers
 from training.config import PREFIX_ROWS, ModelConfig
 from training.model import SleepLM
 
 Cache = tuple[ir.Value, ir.Value]
 """Keys and values."""
+ROWS = {"text": "text_rows", "self": "decoder_rows"}
+"""Names of the axes along which the buffers of the text tower and of the decoder reach."""
+
+
+def cache_names(config: ModelConfig, caches: tuple[str, ...] = ("text", "self", "cross")) -> tuple[str, ...]:
+    """Give the names of a decoder's caches in order: `<cache>_<k or v>_<layer>`."""
+    counts = {"text": config.text_layers, "self": config.decoder_layers, "cross": config.decoder_layers}
+    return tuple(f"{cache}_{part}_{layer}" for cache in caches for layer in range(counts[cache]) for part in "kv")
 
 
 def prefill(model: SleepLM) -> ir.Model:
-    """Build the graph of a caption's start: signal tokens, domain and start token → logits and the whole state."""
+    """Build the graph of new captions: epochs' signal tokens, then domain and epoch of each caption → its caches.
+
+    The signal's keys and values are computed once an epoch, however many captions it has. The decoder's own caches
+    hold the prefix's rows only.
+    """
     config, graph = model.config, GraphBuilder("decoder_prefill", model)
     layers, op = Layers(graph, config), graph.op
-    tokens = layers.flat(graph.input("decoder_tokens", ["batch", config.decoder_tokens, config.width]))
-    domain = graph.input("domain", ["batch"], "int64")
-    ids = graph.input("token_ids", ["batch", 1], "int64")
-    first = graph.stored("text.first_position", graph.array("text.position_embedding")[:1])
-    row = layers.flat(op("Add", op("Gather", graph.weight("text.token_embedding.weight"), ids), first))
-    row, text = _through_text(layers, row, config, None)
-    crossed = [_crossed(layers, tokens, index, config) for index in range(config.decoder_layers)]
-    x, kept = _through_decoder(layers, _prefixed(graph, domain, row, config), config, None, crossed)
-    x = graph.reshape(x, [-1, PREFIX_ROWS + 1, config.width])
-    last = op("Gather", x, graph.constant(np.array(PREFIX_ROWS)), axis=1)
-    _output_logits(layers, last, config)
-    cross = [layers.stack(values) for values in zip(*crossed, strict=True)]
-    caches = (("text", text, 1), ("self", kept, PREFIX_ROWS + 1), ("cross", cross, config.decoder_tokens))
-    for name, cache, rows in caches:
-        for part, value in zip("kv", cache, strict=True):
-            graph.output(f"{name}_{part}", value, _cache_shape(config, name, rows))
+    tokens = layers.flat(graph.input("decoder_tokens", ["epochs", config.decoder_tokens, config.width]))
+    domain, epoch = graph.input("domain", ["batch"], "int64"), graph.input("epoch", ["batch"], "int64")
+    x = _prefix(layers, domain, config)
+    made: dict[str, ir.Value] = {}
+    for index in range(config.decoder_layers):
+        x, *own = layers.block(x, f"decoder.blocks.{index}", PREFIX_ROWS)
+        name = f"decoder.cross_blocks.{index}"
+        context = layers.layer_norm(tokens, f"{name}.context_norm")
+        kept = layers.keys_values(context, f"{name}.attention", config.decoder_tokens)
+        crossed = [op("Gather", part, epoch, axis=0) for part in kept]
+        if index + 1 < config.decoder_layers:  # what comes after the last layer's keys and values is of no use
+            x = layers.cross_block(x, name, PREFIX_ROWS, (crossed[0], crossed[1]))
+        for part, of_self, of_cross in zip("kv", own, crossed, strict=True):
+            made[f"self_{part}_{index}"], made[f"cross_{part}_{index}"] = of_self, of_cross
+    for name in cache_names(config, ("self", "cross")):
+        rows = PREFIX_ROWS if name.startswith("self") else config.decoder_tokens
+        graph.output(name, made[name], ["batch", config.heads, rows, config.head_width])
     return graph.model()
+
+
+def _prefix(layers: Layers, domain: ir.Value, config: ModelConfig) -> ir.Value:
+    """Give the rows `[2 B, W]` that stand before a text: the domain's vector and the padding vector."""
+    graph = layers.graph
+    padding = graph.stored("decoder.padding_row", graph.array("decoder.padding_embedding")[None])
+    shape = graph.op("Concat", graph.op("Shape", domain), graph.constant([config.width]), axis=0)
+    of_domain = graph.op("Gather", graph.weight("decoder.domain_embedding"), domain)
+    return layers.flat(graph.op("Concat", of_domain, graph.op("Expand", padding, shape), axis=1))
 
 
 def step(model: SleepLM) -> ir.Model:
-    """Build the graph of one token more: the token, its position and the state → logits and the grown state."""
-    config, graph = model.config, GraphBuilder("decoder_step", model)
-    layers, op = Layers(graph, config), graph.op
-    ids = graph.input("token_ids", ["batch", 1], "int64")
-    position = graph.input("position", [], "int64")
-    lengths: dict[str, Dim] = {"text": "text_rows", "self": "decoder_rows", "cross": config.decoder_tokens}
-    past = {
-        name: tuple(graph.input(f"{name}_{part}", _cache_shape(config, name, rows)) for part in "kv")
-        for name, rows in lengths.items()
-    }
-    place = op("Gather", graph.weight("text.position_embedding"), position)
-    row = layers.flat(op("Add", op("Gather", graph.weight("text.token_embedding.weight"), ids), place))
-    row, text = _through_text(layers, row, config, past["text"])
-    crossed = [_layer_of(graph, past["cross"], index) for index in range(config.decoder_layers)]
-    x, kept = _through_decoder(layers, row, config, past["self"], crossed)
-    _output_logits(layers, x, config)
-    for name, new in (("text", text), ("self", kept)):
-        for part, old, value in zip("kv", past[name], new, strict=True):
-            rows = f"next_{lengths[name]}"
-            graph.output(f"next_{name}_{part}", op("Concat", old, value, axis=3), _cache_shape(config, name, rows))
-    return graph.model()
+    """Build the graph of some tokens more of each caption; see `_Step`."""
+    return _Step(model).build()
 
 
-def _cache_shape(config: ModelConfig, name: str, rows: Dim) -> list[Dim]:
-    count = config.text_layers if name == "text" else config.decoder_layers
-    return [count, "batch", config.heads, rows, config.head_width]
+class _Step:
+    """`token_ids [B, T]`, `position [B]` (tokens before them), `token_bias [1 or B, V]` and the caches → for each
+    token the `logits [B, T, V]` of what follows, the likeliest `token [B, T]` and its `chance`; and the caches written.
 
+    Every product of a query with the keys has at least two columns, since the last query stands twice: products of
+    one column are summed in another order, and so a token's numbers are the same alone and among others.
+    """
 
-def _layer_of(graph: GraphBuilder, cache: tuple[ir.Value, ...], index: int) -> Cache:
-    """Give one layer's keys and values `[B, heads, n, d]` of a cache of all layers."""
-    layer = graph.constant(np.array(index))
-    return graph.op("Gather", cache[0], layer), graph.op("Gather", cache[1], layer)
+    def __init__(self, model: SleepLM) -> None:
+        self.config: ModelConfig = model.config
+        self.graph = GraphBuilder("decoder_step", model)
+        self.layers = Layers(self.graph, model.config)
 
+    def build(self) -> ir.Model:
+        """Add everything and give the model."""
+        config, graph, op, constant = self.config, self.graph, self.graph.op, self.graph.constant
+        ids = graph.input("token_ids", ["batch", "tokens"], "int64")
+        position = graph.input("position", ["batch"], "int64")
+        bias = graph.input("token_bias", ["bias_rows", config.vocab_size])
+        caches = {
+            name: graph.input(name, ["batch", config.heads, self._rows(name), config.head_width])
+            for name in cache_names(config)
+        }
+        self.shape = op("Shape", ids)
+        self.split_shape = op("Concat", self.shape, constant([config.heads, config.head_width]), axis=0)
+        offsets = op("Range", constant(np.array(0)), self._scalar(op("Shape", ids, start=1)), constant(np.array(1)))
+        self.places = op("Add", op("Unsqueeze", position, constant([1])), offsets)  # (batch, token)
+        inside = op("Min", self.places, constant([config.context_length - 1]))  # tokens beyond the context count as none
+        text = op("Gather", graph.weight("text.position_embedding"), inside)
+        x = self.layers.flat(op("Add", op("Gather", graph.weight("text.token_embedding.weight"), ids), text))
+        made: dict[str, ir.Value] = {}
+        self._aim("text", caches, 0)
+        for index in range(config.text_layers):
+            x = self._block(x, f"text.blocks.{index}", f"text_{{}}_{index}", caches, made)
+        self._aim("self", caches, PREFIX_ROWS)
+        for index in range(config.decoder_layers):
+            x = self._block(x, f"decoder.blocks.{index}", f"self_{{}}_{index}", caches, made)
+            kept = (caches[f"cross_k_{index}"], caches[f"cross_v_{index}"])
+            x = self._cross_block(x, f"decoder.cross_blocks.{index}", kept)
+        self._score(x, bias)
+        for name, value in made.items():
+            graph.output(f"next_{name}", value, ["batch", config.heads, self._rows(name), config.head_width])
+        return graph.model()
 
-def _through_text(
-    layers: Layers, x: ir.Value, config: ModelConfig, past: tuple[ir.Value, ...] | None
-) -> tuple[ir.Value, list[ir.Value]]:
-    """Send one row a text through the text tower; give it, and its keys and values in all layers."""
-    made = []
-    for index in range(config.text_layers):
-        before = None if past is None else _layer_of(layers.graph, past, index)
-        x, key, value = layers.block(x, f"text.blocks.{index}", 1, past=before)
-        made.append((key, value))
-    return x, [layers.stack(values) for values in zip(*made, strict=True)]
+    def _rows(self, cache: str) -> int | str:
+        return ROWS.get(cache.partition("_")[0], self.config.decoder_tokens)
 
+    def _scalar(self, value: ir.Value) -> ir.Value:
+        return self.graph.op("Squeeze", value, self.graph.constant([0]))
 
-def _through_decoder(
-    layers: Layers, x: ir.Value, config: ModelConfig, past: tuple[ir.Value, ...] | None, crossed: list[Cache]
-) -> tuple[ir.Value, list[ir.Value]]:
-    """Send prefix and start (no `past`) or one row through the decoder; give also their keys and values."""
-    rows = PREFIX_ROWS + 1 if past is None else 1
-    order = np.arange(PREFIX_ROWS + 1)
-    mask = layers.graph.constant(additive((order[:, None] >= order) | (order < PREFIX_ROWS))) if past is None else None
-    made = []
-    for index in range(config.decoder_layers):
-        before = None if past is None else _layer_of(layers.graph, past, index)
-        x, key, value = layers.block(x, f"decoder.blocks.{index}", rows, mask, before)
-        x = layers.cross_block(x, f"decoder.cross_blocks.{index}", rows, crossed[index])
-        made.append((key, value))
-    return x, [layers.stack(values) for values in zip(*made, strict=True)]
+    def _aim(self, cache: str, caches: dict[str, ir.Value], before: int) -> None:
+        """Prepare, for one kind of cache, where the tokens' rows are written and which rows each token sees."""
+        op, constant = self.graph.op, self.graph.constant
+        places = op("Add", self.places, constant([before])) if before else self.places
+        batch = op("Shape", places, start=0, end=1)
+        numbers = op("Range", constant(np.array(0)), self._scalar(batch), constant(np.array(1)))
+        full = op("Concat", batch, constant([self.config.heads]), op("Shape", places, start=1), axis=0)
+        parts = (
+            op("Unsqueeze", numbers, constant([1, 2])),
+            constant(np.arange(self.config.heads)[None, :, None]),
+            op("Unsqueeze", places, constant([1])),
+        )
+        whole = [op("Unsqueeze", op("Expand", part, full), constant([3])) for part in parts]
+        self.targets = op("Concat", *whole, axis=3)  # (batch, head, token, 3)
+        reach = self._scalar(op("Shape", caches[f"{cache}_k_0"], start=2, end=3))
+        rows = op("Range", constant(np.array(0)), reach, constant(np.array(1)))
+        seen = op("LessOrEqual", rows, op("Unsqueeze", self._doubled(places), constant([1, 3])))
+        self.mask = op("Where", seen, constant(0.0), constant(NEVER))  # (batch, 1, token + 1, row)
 
+    def _doubled(self, x: ir.Value) -> ir.Value:
+        """Put the last token, along axis 1, a second time after all."""
+        op, constant = self.graph.op, self.graph.constant
+        last = op("Slice", x, constant([-1]), constant([np.iinfo(np.int64).max]), constant([1]))
+        return op("Concat", x, last, axis=1)
 
-def _crossed(layers: Layers, tokens: ir.Value, index: int, config: ModelConfig) -> Cache:
-    """Give a layer's keys and values of the signal's tokens."""
-    name = f"decoder.cross_blocks.{index}"
-    normed = layers.layer_norm(tokens, f"{name}.context_norm")
-    return layers.keys_values(normed, f"{name}.attention", config.decoder_tokens)
+    def _block(
+        self, x: ir.Value, name: str, cache: str, caches: dict[str, ir.Value], made: dict[str, ir.Value]
+    ) -> ir.Value:
+        """A layer that writes the tokens' keys and values to its cache and looks at all of it."""
+        normed = self.layers.layer_norm(x, f"{name}.norm")
+        new = self.layers.keys_values(normed, f"{name}.attention", self.split_shape)
+        for part, value in zip("kv", new, strict=True):
+            kept = cache.format(part)
+            made[kept] = self.graph.op("ScatterND", caches[kept], self.targets, value)
+        seen = self._seen(normed, name, (made[cache.format("k")], made[cache.format("v")]), self.mask)
+        return self.layers.joined(x, seen, name)
 
+    def _cross_block(self, x: ir.Value, name: str, kept: Cache) -> ir.Value:
+        return self.layers.joined(x, self._seen(self.layers.layer_norm(x, f"{name}.norm"), name, kept), name)
 
-def _prefixed(graph: GraphBuilder, domain: ir.Value, row: ir.Value, config: ModelConfig) -> ir.Value:
-    """Put the domain's vector and the padding vector before a row `[B, W]`: `[3 B, W]`."""
-    padding = graph.stored("decoder.padding_row", graph.array("decoder.padding_embedding")[None])
-    shape = graph.op("Concat", graph.op("Shape", domain), graph.constant([config.width]), axis=0)
-    parts = (
-        graph.op("Gather", graph.weight("decoder.domain_embedding"), domain),
-        graph.op("Expand", padding, shape),
-        row,
-    )
-    return graph.reshape(graph.op("Concat", *parts, axis=1), [-1, config.width])
+    def _seen(self, normed: ir.Value, name: str, kept: Cache, mask: ir.Value | None = None) -> ir.Value:
+        """Let the tokens' rows `[B T, W]` look at kept keys and values: `[B T, W]`."""
+        op, constant = self.graph.op, self.graph.constant
+        query = self.layers.scaled(self.layers.linear(normed, f"{name}.attention.query"))
+        columns = op("Transpose", self._doubled(self.graph.reshape(query, self.split_shape)), perm=[0, 2, 3, 1])
+        scores = op("Transpose", op("MatMul", kept[0], columns), perm=[0, 1, 3, 2])  # (batch, head, token + 1, row)
+        if mask is not None:
+            scores = op("Add", scores, mask)
+        seen = op("Transpose", self.layers.weighed(scores, kept[1]), perm=[0, 2, 1, 3])
+        return self.layers.flat(op("Slice", seen, constant([0]), constant([-1]), constant([1])))
 
-
-def _output_logits(layers: Layers, x: ir.Value, config: ModelConfig) -> None:
-    """Score the next token from the rows `x [B, W]`."""
-    logits = layers.linear(layers.layer_norm(x, "decoder.norm"), "decoder.vocabulary")
-    layers.graph.output("logits", logits, ["batch", config.vocab_size])
+    def _score(self, x: ir.Value, bias: ir.Value) -> None:
+        """Score what follows each of the rows `x [B T, W]`."""
+        op, constant, vocabulary = self.graph.op, self.graph.constant, self.config.vocab_size
+        logits = self.layers.linear(self.layers.layer_norm(x, "decoder.norm"), "decoder.vocabulary")
+        logits = self.graph.reshape(logits, op("Concat", self.shape, constant([vocabulary]), axis=0))
+        logits = op("Add", logits, op("Unsqueeze", bias, constant([1])))
+        chance = op("ReduceMax", op("Softmax", logits, axis=-1), constant([-1]), keepdims=0)
+        token = op("ArgMax", logits, axis=-1, keepdims=0)
+        self.graph.output("logits", logits, ["batch", "tokens", vocabulary])
+        self.graph.output("token", token, ["batch", "tokens"], "int64")
+        self.graph.output("chance", chance, ["batch", "tokens"])

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from training.config import ModelConfig
-from training.model import DecoderState, SleepLM
+from export.caption_decoder import cache_names
+from training.config import PREFIX_ROWS, ModelConfig
+from training.model import SleepLM
 
-STATE = DecoderState._fields
-GROWING = STATE[:4]
-"""The parts of the decoder's state that each step makes longer."""
-TRUE_STEPS = 8
-"""Steps that an example of a state really takes."""
+TOKENS = 3
+"""Tokens that an example of a step takes at once."""
+ROW_STEP = 32
+"""The runtime's caches grow by so many rows."""
 
 
 class SignalEncoder(nn.Module):
@@ -41,40 +41,68 @@ class TextEncoder(nn.Module):
 
 
 class DecoderPrefill(nn.Module):
-    """`decoder_tokens [B, Q, W]`, `domain [B]`, `token_ids [B, 1]` → `logits [B, V]` and the whole state."""
+    """`decoder_tokens [E, Q, W]`, `domain [B]`, `epoch [B]` → the prefix's keys and values, then the signal's."""
 
     def __init__(self, model: SleepLM) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, decoder_tokens: Tensor, domain: Tensor, token_ids: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, decoder_tokens: Tensor, domain: Tensor, epoch: Tensor) -> tuple[Tensor, ...]:
         """Start captions."""
-        logits, state = self.model.prefill(decoder_tokens, domain, token_ids)
-        return (logits, *state)
+        decoder = self.model.decoder
+        x, own, crossed = decoder.prefix(domain), [], []
+        for block, cross in zip(decoder.blocks, decoder.cross_blocks, strict=True):
+            x, key, value = block(x)
+            kept = [part[epoch] for part in cross.keys_values(decoder_tokens)]
+            x = cross(x, *kept)
+            own += [key, value]
+            crossed += kept
+        return (*own, *crossed)
 
 
 class DecoderStep(nn.Module):
-    """`token_ids [B, 1]`, `position []` and the state → `logits [B, V]` and the four growing parts."""
+    """`token_ids [B, T]`, `position [B]`, `token_bias [1 or B, V]` and the caches → logits, token, chance, caches.
+
+    Row by row, each with just the keys and values that it has.
+    """
 
     def __init__(self, model: SleepLM) -> None:
         super().__init__()
         self.model = model
+        self.names = cache_names(model.config)
 
-    def forward(  # noqa: PLR0913 - a graph's signature is flat
-        self,
-        token_ids: Tensor,
-        position: Tensor,
-        text_k: Tensor,
-        text_v: Tensor,
-        self_k: Tensor,
-        self_v: Tensor,
-        cross_k: Tensor,
-        cross_v: Tensor,
+    def forward(
+        self, token_ids: Tensor, position: Tensor, token_bias: Tensor, *caches: Tensor
     ) -> tuple[Tensor, ...]:
-        """Go on with one token."""
-        state = DecoderState(text_k, text_v, self_k, self_v, cross_k, cross_v)
-        logits, state = self.model.step(token_ids, position, state)
-        return (logits, *state[: len(GROWING)])
+        """Go on with some tokens."""
+        kept = {name: cache.clone() for name, cache in zip(self.names, caches, strict=True)}
+        rows = [self._row(row, token_ids[row : row + 1], int(position[row]), kept) for row in range(len(token_ids))]
+        logits = torch.cat(rows) + token_bias[:, None]
+        chance, token = logits.softmax(dim=-1).max(dim=-1)
+        return (logits, token, chance, *(kept[name] for name in self.names if not name.startswith("cross")))
+
+    def _row(self, row: int, ids: Tensor, position: int, caches: dict[str, Tensor]) -> Tensor:
+        """Give the logits `[1, T, V]` of one caption and write to its caches."""
+        text, decoder = self.model.text, self.model.decoder
+        x = text.token_embedding(ids) + text.position_embedding[position : position + ids.shape[1]]
+        own = {name: cache[row : row + 1] for name, cache in caches.items()}
+        for layer, block in enumerate(text.blocks):
+            x = self._through(block, x, position, (own[f"text_k_{layer}"], own[f"text_v_{layer}"]))
+        for layer, (block, cross) in enumerate(zip(decoder.blocks, decoder.cross_blocks, strict=True)):
+            kept = (own[f"self_k_{layer}"], own[f"self_v_{layer}"])
+            x = self._through(block, x, position + PREFIX_ROWS, kept)
+            x = cross(x, own[f"cross_k_{layer}"], own[f"cross_v_{layer}"])
+        logits: Tensor = decoder.vocabulary(decoder.norm(x))
+        return logits
+
+    @staticmethod
+    def _through(block: nn.Module, x: Tensor, before: int, kept: tuple[Tensor, Tensor]) -> Tensor:
+        order = torch.arange(before + x.shape[1])
+        mask = order[before:, None] >= order
+        x, key, value = block(x, mask, (kept[0][:, :, :before], kept[1][:, :, :before]))
+        for cache, part in zip(kept, (key, value), strict=True):
+            cache[:, :, : len(order)] = part
+        return x
 
 
 class Reconstruction(nn.Module):
@@ -102,7 +130,8 @@ class Graph:
     outputs: tuple[str, ...]
     """Names of the outputs."""
     axes: dict[str, dict[int, str]]
-    """The axes of inputs that vary, by name: `batch`, `length`, `text_rows`, `decoder_rows`."""
+    """The axes of inputs that vary, by name: `batch`, `epochs`, `length`, `tokens`, `text_rows`, `decoder_rows`,
+    `bias_rows`."""
 
 
 def _signal_inputs(config: ModelConfig, batch: int, _: int) -> dict[str, Tensor]:
@@ -131,31 +160,48 @@ def _decoder_tokens(config: ModelConfig, batch: int) -> Tensor:
 
 
 def _prefill_inputs(config: ModelConfig, batch: int, _: int) -> dict[str, Tensor]:
+    epochs = batch // 2 + 1  # some epochs have several captions
     return {
-        "decoder_tokens": _decoder_tokens(config, batch),
+        "decoder_tokens": _decoder_tokens(config, epochs),
         "domain": torch.arange(batch) % config.domains,
-        "token_ids": _token_ids(config, batch, 1),
+        "epoch": torch.arange(batch) % epochs,
     }
 
 
 @torch.no_grad()
 def _step_inputs(model: SleepLM, batch: int, length: int) -> dict[str, Tensor]:
-    """Give the inputs of the step after `length` tokens.
+    """Give the inputs of a step of captions of up to `length` tokens, some of them shorter.
 
-    The state is the network's own for the first tokens; beyond, their keys and values come again and again, which
-    spares the many steps to a long text.
+    Of the state the prefix's and the signal's part is the network's own; the text's rows are drawn at random, the
+    spread of the prefix's, which spares the many steps to a long text. Rows beyond a caption's end hold numbers too.
     """
     config = model.config
-    ids = _token_ids(config, batch, length + 1)
-    started = _prefill_inputs(config, batch, 1)
-    _, state = model.prefill(started["decoder_tokens"], started["domain"], ids[:, :1])
-    for position in range(1, min(length, TRUE_STEPS)):
-        _, state = model.step(ids[:, position : position + 1], torch.tensor(position), state)
-    kept = state._asdict()
-    for name in GROWING:
-        rows = kept[name].shape[3] + max(length - TRUE_STEPS, 0)
-        kept[name] = kept[name][:, :, :, torch.arange(rows) % kept[name].shape[3]]
-    return {"token_ids": ids[:, length:], "position": torch.tensor(length), **kept}
+    generator = torch.Generator().manual_seed(batch * 1009 + length)
+    tokens = min(TOKENS, config.context_length - length)
+    started = DecoderPrefill(model)(*_prefill_inputs(config, batch, 1).values())
+    kept = dict(zip(cache_names(config, ("self", "cross")), started, strict=True))
+    caches = {}
+    for name in cache_names(config):
+        if name.startswith("cross"):
+            caches[name] = kept[name]
+            continue
+        own = kept[name.replace("text", "self")] if name.replace("text", "self") in kept else kept["self_k_0"]
+        caches[name] = torch.randn(
+            batch, config.heads, buffer_rows(length + tokens), config.head_width, generator=generator
+        ) * own.std()
+        if name.startswith("self"):
+            caches[name][:, :, :PREFIX_ROWS] = own
+    return {
+        "token_ids": _token_ids(config, batch, length + tokens)[:, length:],
+        "position": torch.clamp(length - 2 * torch.arange(batch), min=0),
+        "token_bias": torch.randn(1, config.vocab_size, generator=generator),
+        **caches,
+    }
+
+
+def buffer_rows(tokens: int) -> int:
+    """Give the rows of a buffer that holds so many tokens and the prefix: a multiple of 32."""
+    return -(-(tokens + PREFIX_ROWS) // ROW_STEP) * ROW_STEP
 
 
 def graphs(model: SleepLM) -> list[Graph]:
@@ -163,8 +209,10 @@ def graphs(model: SleepLM) -> list[Graph]:
     config = model.config
     batch = {0: "batch"}
     signal_axes = {"signals": batch} | ({"present": batch} if config.missing_token else {})
-    caches = {name: {1: "batch", 3: "text_rows" if name.startswith("text") else "decoder_rows"} for name in GROWING}
-    caches |= {"cross_k": {1: "batch"}, "cross_v": {1: "batch"}}
+    growing = cache_names(config, ("text", "self"))
+    caches: dict[str, dict[int, str]] = {name: {0: "batch"} for name in cache_names(config)}
+    for name in growing:
+        caches[name][2] = "text_rows" if name.startswith("text") else "decoder_rows"
     found = [
         Graph(
             "signal_encoder",
@@ -184,15 +232,15 @@ def graphs(model: SleepLM) -> list[Graph]:
             "decoder_prefill",
             DecoderPrefill(model).eval(),
             lambda b, n: _prefill_inputs(config, b, n),
-            ("logits", *STATE),
-            {"decoder_tokens": batch, "domain": batch, "token_ids": batch},
+            cache_names(config, ("self", "cross")),
+            {"decoder_tokens": {0: "epochs"}, "domain": batch, "epoch": batch},
         ),
         Graph(
             "decoder_step",
             DecoderStep(model).eval(),
             lambda b, n: _step_inputs(model, b, n),
-            ("logits", *(f"next_{name}" for name in GROWING)),
-            {"token_ids": batch, "position": {}, **caches},
+            ("logits", "token", "chance", *(f"next_{name}" for name in growing)),
+            {"token_ids": {0: "batch", 1: "tokens"}, "position": batch, "token_bias": {0: "bias_rows"}, **caches},
         ),
     ]
     if model.reconstruction is not None:

@@ -1,7 +1,5 @@
 """The network's layers as ONNX operations; activations are matrices `[rows, W]`, so that products are plain ones."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
@@ -86,11 +84,6 @@ class Layers:
         swapped = self.graph.op("Transpose", key, perm=[*range(rank - 2), rank - 1, rank - 2])
         return self.graph.op("MatMul", self.scaled(query), swapped)
 
-    def scores_of_one(self, query: ir.Value, key: ir.Value) -> ir.Value:
-        """Give the scores `[B, heads, 1, n]` of one query a head: keys as they lie times a column is the faster way."""
-        column = self.graph.reshape(self.scaled(query), [0, 0, -1, 1])
-        return self.graph.reshape(self.graph.op("MatMul", key, column), [0, 0, 1, -1])
-
     def scaled(self, query: ir.Value) -> ir.Value:
         """Give queries whose products with keys have a variance of about one."""
         return self.graph.op("Mul", query, self.graph.constant(float(self.head_width) ** -0.5))
@@ -108,47 +101,25 @@ class Layers:
         """Give the sum of values `[..., n, d]` that scores `[..., m, n]` weigh: `[..., m, d]`."""
         return self.graph.op("MatMul", self.graph.op("Softmax", scores, axis=-1), value)
 
-    def attend_on(self, query: ir.Value, past: tuple[ir.Value, ir.Value], key: ir.Value, value: ir.Value) -> ir.Value:
-        """Let one query `[B, heads, 1, d]` look at kept keys and values and at its own, without joining them."""
-        op, constant = self.graph.op, self.graph.constant
-        own_score = op("ReduceSum", op("Mul", self.scaled(query), key), constant([-1]), keepdims=1)
-        scores = op("Concat", self.scores_of_one(query, past[0]), own_score, axis=-1)
-        weights = op("Softmax", scores, axis=-1)
-        before = op("Slice", weights, constant([0]), constant([-1]), constant([3]))
-        own = op("Slice", weights, constant([-1]), constant([np.iinfo(np.int64).max]), constant([3]))
-        return op("Add", op("MatMul", before, past[1]), op("Mul", own, value))
-
     def block(
-        self,
-        x: ir.Value,
-        name: str,
-        rows: Rows,
-        mask: ir.Value | None = None,
-        past: tuple[ir.Value, ir.Value] | None = None,
-        activation: str = "Gelu",
+        self, x: ir.Value, name: str, rows: Rows, mask: ir.Value | None = None, activation: str = "Gelu"
     ) -> tuple[ir.Value, ir.Value, ir.Value]:
         """A pre-norm transformer layer; give its rows, then their keys and values."""
         normed = self.layer_norm(x, f"{name}.norm")
         query = self.query(normed, f"{name}.attention", rows)
         key, value = self.keys_values(normed, f"{name}.attention", rows)
-        seen = self.attend(query, key, value, mask) if past is None else self.attend_on(query, past, key, value)
-        return self._joined(x, seen, name, rows, activation), key, value
+        seen = self.merge(self.attend(query, key, value, mask), rows)
+        return self.joined(x, seen, name, activation), key, value
 
     def cross_block(self, x: ir.Value, name: str, rows: Rows, kept: tuple[ir.Value, ir.Value]) -> ir.Value:
         """A pre-norm layer that looks at the signal's tokens through `kept` keys and values."""
         query = self.query(self.layer_norm(x, f"{name}.norm"), f"{name}.attention", rows)
-        scores = self.scores_of_one(query, kept[0]) if rows == 1 else self.scores(query, kept[0])
-        return self._joined(x, self.weighed(scores, kept[1]), name, rows, "Gelu")
+        return self.joined(x, self.merge(self.attend(query, *kept), rows), name)
 
-    def _joined(self, x: ir.Value, seen: ir.Value, name: str, rows: Rows, activation: str) -> ir.Value:
-        """Add what a layer's attention saw, then what its MLP makes of it."""
-        x = self.graph.op("Add", x, self.linear(self.merge(seen, rows), f"{name}.attention.output"))
+    def joined(self, x: ir.Value, seen: ir.Value, name: str, activation: str = "Gelu") -> ir.Value:
+        """Add what a layer's attention saw, `[rows, W]`, then what its MLP makes of it."""
+        x = self.graph.op("Add", x, self.linear(seen, f"{name}.attention.output"))
         return self.graph.op("Add", x, self.mlp(self.layer_norm(x, f"{name}.mlp_norm"), f"{name}.mlp", activation))
-
-    def stack(self, values: Sequence[ir.Value]) -> ir.Value:
-        """Lay the keys or values of the layers `[B, heads, n, d]` one behind the other: `[layers, B, heads, n, d]`."""
-        first = self.graph.constant([0])
-        return self.graph.op("Concat", *(self.graph.op("Unsqueeze", value, first) for value in values), axis=0)
 
     def normalized(self, x: ir.Value) -> ir.Value:
         """Give rows of length 1."""

@@ -56,7 +56,7 @@ def add_night(bundle: Path, run: Path, out: Path, tolerance: float = TOLERANCE) 
     old = load_bundle(bundle)
     description: dict[str, Any] = dict(old.description)
     with whole_folder(out) as folder:
-        shutil.copytree(old.folder, folder, dirs_exist_ok=True)
+        shutil.copytree(old.folder, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
         for part, name in PARTS.items():
             if (loaded := load_part(run, part)) is None:
                 continue

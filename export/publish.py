@@ -26,7 +26,7 @@ from export.verify import TOLERANCE, effect, verify
 from training.config import ModelConfig
 from training.model import SleepLM
 
-FORMAT = 1
+FORMAT = 2
 BUNDLE_FILE, TOKENIZER_FILE = "bundle.json", "tokenizer.json"
 WEIGHTS, META = "model.safetensors", "meta.json"
 TOLD = ("preset", "seed", "step", "finished", "figures", "auxiliary", "training")

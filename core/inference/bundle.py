@@ -12,7 +12,7 @@ from typing import Any
 import core
 from core.errors import ModelError
 
-FORMAT = 1
+FORMAT = 2
 KINDS = ("sleepcli", "sleeplm")
 REQUIRED_GRAPHS = ("signal_encoder",)
 STAGE_COUNT = 5
@@ -84,6 +84,11 @@ class Bundle:
     """Sha256 of the description, which holds the digest of every other file."""
     description: Mapping[str, Any]
     """The whole of bundle.json, for `models` and the run report."""
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the weights that the graphs share."""
+        return int((self.description.get("weights") or {}).get("bytes", 0))
 
 
 def user_models_folder() -> Path:

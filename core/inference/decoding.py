@@ -1,4 +1,4 @@
-"""Greedy decoding with a cache: many epochs and domains at a time, finished rows leave the batch."""
+"""Greedy decoding: many captions at a time, several tokens at a time where the model likely repeats itself."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import UsageError
-from core.inference.engine import DecoderState, Engine, filled_up
+from core.inference.book import DraftBook, Place
+from core.inference.engine import DecoderState, Engine, Scores, filled_up
 
 PAD_ID = 0
-KEEP_SHARE = 0.75  # rows are dropped once fewer than this share of the batch still writes
+KEEP_SHARE = 0.75  # finished rows are dropped once fewer than this share of the batch still writes
 MIN_TOKENS = {"sleepcli": 1, "sleeplm": 16}  # with the start counted; the published setting is 16
+LARGEST_SCORES = 1 << 24  # scores of one step: captions × tokens × vocabulary
+CALL_COST = 0.5  # of a step, beside one for each of its tokens
+FIRST_ROOM = 30  # tokens that caches are made for at first
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,10 @@ class DecodeOptions:
     """No end before this many tokens, the start counted."""
     max_tokens: int = 0
     """Most tokens, start and end counted; 0 for the model's context."""
-    rows: int = 128
-    """Texts written at a time; it bounds memory and changes no result."""
+    rows: int = 0
+    """Texts written at a time, 0 for what suits the model; it bounds memory and changes no result."""
+    drafts: bool = True
+    """Whether what was written before is offered; it saves time and changes no result."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ def greedy(
     decoder_tokens: NDArray[np.float32],
     domains: Sequence[int] | NDArray[np.int64],
     options: DecodeOptions | None = None,
+    epochs: Sequence[int] | NDArray[np.intp] | None = None,
 ) -> list[Decoded]:
     """Write one text a row, always taking the likeliest token (the lowest id among equals).
 
@@ -53,75 +60,181 @@ def greedy(
     engine
         A bundle with a decoder.
     decoder_tokens
-        [n, Q, W] signal tokens; repeat an epoch's row for each of its domains.
+        [E, Q, W] signal tokens of epochs.
     domains
         [n] condition indexes.
     options
         Lengths and batch size.
+    epochs
+        [n] the row of `decoder_tokens` that each text is about; None: one text an epoch, in their order.
 
     Returns
     -------
     list
-        n texts, in the order of the rows.
+        n texts, in the order of `domains`.
     """
     options = options or DecodeOptions(MIN_TOKENS[engine.bundle.kind])
-    longest = options.max_tokens or engine.bundle.context_length
-    if not 2 <= longest <= engine.bundle.context_length or options.rows < 1:
+    longest = longest_text(engine, options.max_tokens)
+    conditions = np.asarray(domains, np.int64)
+    about = np.arange(len(conditions)) if epochs is None else np.asarray(epochs, np.intp)
+    texts: list[Decoded | None] = [None] * len(conditions)
+    for part in parts(conditions, options.rows or engine.rows):
+        rows = filled_up(part, options.rows or engine.rows) if engine.fixed_shapes else part
+        used, places = np.unique(about[rows], return_inverse=True)
+        tokens = decoder_tokens[used]
+        if engine.fixed_shapes:
+            tokens = filled_up(tokens, len(rows))
+        state = engine.start(tokens, places.astype(np.int64), conditions[rows], min(longest, FIRST_ROOM))
+        written = _Writing(engine, state, conditions[rows], longest, options).texts(len(part))
+        for row, text in zip(part, written, strict=True):
+            texts[row] = text
+    return [text for text in texts if text is not None]
+
+
+def longest_text(engine: Engine, wanted: int) -> int:
+    """Give the most tokens of a text, start and end counted; UsageError where the model has no such length."""
+    longest = wanted or engine.bundle.context_length
+    if not 2 <= longest <= engine.bundle.context_length:
         raise UsageError(
             f"A text of the model {engine.bundle.name} may have 2 to {engine.bundle.context_length} tokens, "
             f"not {longest}."
         )
-    conditions = np.asarray(domains, np.int64)
-    texts: list[Decoded] = []
-    for first in range(0, len(conditions), options.rows):
-        tokens, wanted = decoder_tokens[first : first + options.rows], conditions[first : first + options.rows]
-        count = len(wanted)
-        if engine.fixed_shapes:
-            tokens, wanted = filled_up(tokens, options.rows), filled_up(wanted, options.rows)
-        state = engine.prefill(np.ascontiguousarray(tokens), wanted)
-        texts.extend(_write(engine, state, count, longest, options.min_tokens))
-    return texts
+    return longest
 
 
-def _write(engine: Engine, state: DecoderState, texts: int, longest: int, min_tokens: int) -> list[Decoded]:
-    """Write the first `texts` rows of one batch to their ends; the others only fill it up."""
-    count = len(state.logits)
-    end_id = engine.tokenizer.end_id
-    ids = np.zeros((count, longest), np.int64)
-    probabilities = np.zeros((count, longest), np.float32)
-    lengths = np.zeros(count, np.intp)
-    finished = np.zeros(count, bool)
-    slots = np.arange(count)  # batch row -> text
-    writing = slots < texts  # of the rows in the batch
-    while True:
-        chosen, chance = _likeliest(state.logits, end_id if state.position < min_tokens else None)
-        ended = writing & ((chosen == end_id) | (chosen == PAD_ID))
-        finished[slots[ended]] = True
-        writing &= ~ended
-        if state.position >= longest - 1:  # the last position is the end token's
-            break
-        active = slots[writing]
-        ids[active, state.position - 1] = chosen[writing]
-        probabilities[active, state.position - 1] = chance[writing]
-        lengths[active] += 1
-        if not writing.any():
-            break
-        if writing.mean() < KEEP_SHARE and not engine.fixed_shapes:
-            rows = np.flatnonzero(writing)
-            state, slots, chosen, writing = engine.keep_rows(state, rows), slots[rows], chosen[rows], writing[rows]
-        state = engine.step(state, chosen)
-    return [
-        Decoded(ids[row, : lengths[row]].copy(), probabilities[row, : lengths[row]].copy(), bool(finished[row]))
-        for row in range(texts)
-    ]
+def parts(domains: NDArray[np.int64], most: int) -> list[NDArray[np.intp]]:
+    """Divide texts into batches of about equal size, those of one domain side by side: they are about as long."""
+    if most < 1:
+        raise UsageError(f"Texts cannot be written {most} at a time.")
+    order = np.argsort(domains, kind="stable")
+    return [part for part in np.array_split(order, -(-len(order) // most)) if len(part)] if len(order) else []
 
 
-def _likeliest(logits: NDArray[np.float32], forbidden: int | None) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Best token of each row and its probability; `forbidden` is the end token while a text is too short."""
-    if forbidden is not None:
-        logits = logits.copy()
-        logits[:, forbidden] = -np.inf
-    best = logits.argmax(axis=1)
-    top = logits[np.arange(len(logits)), best]
-    chance = 1.0 / np.exp(logits - top[:, None], dtype=np.float64).sum(axis=1)
-    return best.astype(np.int64), chance.astype(np.float32)
+class _Writing:
+    """One batch of texts on the way to their ends.
+
+    Parameters
+    ----------
+    engine
+        The model.
+    state
+        The batch's captions, started.
+    domains
+        [B] condition indexes.
+    longest
+        Most tokens, start and end counted.
+    options
+        Least length, and whether drafts are offered.
+    """
+
+    def __init__(
+        self, engine: Engine, state: DecoderState, domains: NDArray[np.int64], longest: int, options: DecodeOptions
+    ) -> None:
+        count = len(domains)
+        self.engine, self.state, self.domains, self.longest = engine, state, domains, longest
+        self.min_tokens = options.min_tokens
+        self.book: DraftBook | None = engine.book if options.drafts and not engine.fixed_shapes else None
+        self.end = engine.tokenizer.end_id
+        self.ids = np.zeros((count, longest), np.int64)
+        self.chances = np.zeros((count, longest), np.float32)
+        self.lengths = np.zeros(count, np.intp)
+        self.finished = np.zeros(count, bool)
+        self.slots = np.arange(count)  # row of the batch -> text
+        self.position = np.zeros(count, np.int64)  # tokens of each row that the caches hold
+        self.given = np.full(count, engine.tokenizer.start_id, np.int64)  # the token that comes next into the caches
+        self.places: list[Place | None] = [self.book.root(int(d)) if self.book else None for d in domains]
+
+    def texts(self, count: int) -> list[Decoded]:
+        """Write the first `count` texts to their ends; the others only fill the batch up."""
+        writing = self.slots < count
+        while writing.any():
+            if writing.mean() < KEEP_SHARE and not self.engine.fixed_shapes:
+                self._keep(np.flatnonzero(writing))
+                writing = np.ones(len(self.slots), bool)
+            writing &= ~self._advance(writing)
+        for row in range(count):
+            if self.book and self.finished[row]:
+                self.book.add(int(self.domains[row]), [*self.ids[row, : self.lengths[row]].tolist(), self.end])
+        return [
+            Decoded(
+                self.ids[row, : self.lengths[row]].copy(),
+                self.chances[row, : self.lengths[row]].copy(),
+                bool(self.finished[row]),
+            )
+            for row in range(count)
+        ]
+
+    def _advance(self, writing: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Take one step and give, for each row, whether its text has ended."""
+        drafts = self._drafts(writing)
+        scores = self._scores(drafts)
+        width = drafts.shape[1]
+        agreed = (scores.token[:, :-1] == drafts[:, 1:]) & (drafts[:, 1:] != PAD_ID)
+        accepted = np.cumprod(agreed, axis=1).sum(axis=1)  # offered tokens that are the model's own
+        last = scores.token[np.arange(len(drafts)), accepted]
+        ended = (last == self.end) | (last == PAD_ID)
+        full = self.position + accepted + 1 >= self.longest - 1  # the last position is the end token's
+        told = accepted + ~(ended | full)
+        for shift in range(width):
+            rows = np.flatnonzero(writing & (told > shift))
+            texts = self.slots[rows]
+            self.ids[texts, self.position[rows] + shift] = scores.token[rows, shift]
+            self.chances[texts, self.position[rows] + shift] = scores.chance[rows, shift]
+        self.lengths[self.slots[writing]] += told[writing]
+        self.finished[self.slots[writing & ended]] = True
+        going = writing & ~ended & ~full
+        if self.book:
+            for row in np.flatnonzero(going):
+                self.places[row] = _after(self.places[row], scores.token[row, : accepted[row] + 1].tolist())
+        self.position[going] += accepted[going] + 1
+        self.given[going] = last[going]
+        return ended | full
+
+    def _scores(self, drafts: NDArray[np.int64]) -> Scores:
+        bias = None
+        if self.position.max() + 1 < self.min_tokens:
+            bias = np.zeros((1, self.engine.tokenizer.vocab_size), np.float32)
+            bias[0, self.end] = -np.inf
+        return self.engine.step(self.state, drafts, self.position, bias)
+
+    def _drafts(self, writing: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Give each row's next token and what is offered after it, `[B, T]`, filled up with padding."""
+        most = LARGEST_SCORES // (len(self.given) * self.engine.tokenizer.vocab_size) - 1
+        if not self.book or most < 1 or self.position.max() + 1 < self.min_tokens:
+            return self.given[:, None]
+        known: dict[tuple[int, int], list[int]] = {}
+        offers: list[list[int]] = []
+        for row, place in enumerate(self.places):
+            room = min(most, self.longest - 2 - int(self.position[row])) if writing[row] else 0
+            key = (id(place), room)
+            if key not in known:
+                known[key] = self.book.offer(place, room, self.end) if place is not None else []
+            offers.append(known[key])
+        width = best_width(np.array([len(offer) for offer in offers])[writing])
+        drafts = np.full((len(offers), width), PAD_ID, np.int64)
+        drafts[:, 0] = self.given
+        for row, offer in enumerate(offers):
+            some = offer[: width - 1]
+            drafts[row, 1 : 1 + len(some)] = some
+        return drafts
+
+    def _keep(self, rows: NDArray[np.intp]) -> None:
+        """Let the rows that are finished go."""
+        self.state = self.engine.keep_rows(self.state, rows)
+        self.slots, self.position, self.given = self.slots[rows], self.position[rows], self.given[rows]
+        self.places = [self.places[row] for row in rows]
+
+
+def best_width(offered: NDArray[np.intp]) -> int:
+    """Give the tokens a row of the step that brings most for its cost, where so many are offered to each row."""
+    widths = np.arange(1, int(offered.max(initial=0)) + 2)
+    gained = np.minimum(offered[:, None] + 1, widths).sum(axis=0)
+    return int(widths[np.argmax(gained / (CALL_COST + widths))])
+
+
+def _after(place: Place | None, tokens: Sequence[int]) -> Place | None:
+    for token in tokens:
+        if place is None:
+            return None
+        place = place.following.get(token)
+    return place

@@ -1,9 +1,5 @@
-"""ONNX Runtime sessions of a bundle: signals and texts to embeddings, and the steps of the text decoder."""
+"""A model at work: signals and texts to embeddings, and the tokens of captions with their caches."""
 
-import ctypes
-import ctypes.util
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,27 +9,45 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from core.errors import ModelError, UsageError
+from core.inference.book import DraftBook
 from core.inference.bundle import Bundle
+from core.inference.sessions import DEVICES, Sessions, usable_cpus
 from core.language.tokenizer import Tokenizer
 
-DEVICES = ("auto", "cpu", "cuda")
-DEFAULT_BATCH = {"cpu": 16, "cuda": 256}  # epochs held at a time
+__all__ = ["DEVICES", "DecoderState", "Engine", "Scores", "filled_up"]
+
 LANES = 64  # epochs or texts of every call on CUDA, filled up where there are fewer: see `Engine.fixed_shapes`
-CACHES = ("text_k", "text_v", "self_k", "self_v", "cross_k", "cross_v")
-GROWING_CACHES = CACHES[:4]
-_SILENT = 4  # ONNX Runtime's severity "fatal": nothing below it is printed
+LARGEST_BATCH = {"cpu": 32, "cuda": 256}  # epochs held at a time
+LARGEST_ROWS = {"cpu": 256, "cuda": 1280}  # captions written at a time
+CACHE_BYTES = {"cpu": 5 << 29, "cuda": 48 << 30}  # the caches of all of them at full length
+TEXT_STEP = 16  # texts are padded to a multiple of so many tokens, each for itself
+ROW_STEP = 32  # caches grow by so many rows; sums over other lengths would be added up in another order
+PREFIX_ROWS = 2  # of the decoder's own caches, before the text
+KEPT_TEXTS = 4  # so many new texts at once are prompts, whose embeddings are kept on disk
+
+
+@dataclass
+class DecoderState:
+    """What the decoder remembers of the captions that it is writing; every step changes it."""
+
+    caches: dict[str, Any]
+    """ONNX Runtime values by name, `[B, heads, rows, width]` each, on the device."""
+    rows: int
+    """Rows of the caches that grow; more than any caption has tokens."""
+    count: int
+    """B, captions."""
 
 
 @dataclass(frozen=True)
-class DecoderState:
-    """What the decoder remembers of the rows that it is writing."""
+class Scores:
+    """What may follow each token of a step."""
 
-    logits: NDArray[np.float32]
-    """[B, V] scores of the next token."""
-    position: int
-    """Index in the text of the token that comes next (the start token is 0)."""
-    caches: dict[str, Any]
-    """ONNX Runtime values by cache name, [layers, B, heads, length, width], kept on the device."""
+    token: NDArray[np.int64]
+    """[B, T] likeliest next token, the lowest id among equals."""
+    chance: NDArray[np.float32]
+    """[B, T] its probability."""
+    logits: NDArray[np.float32] | None
+    """[B, T, V] scores of all tokens where they were asked for."""
 
 
 class Engine:
@@ -46,7 +60,7 @@ class Engine:
     device
         `cpu`, `cuda`, or `auto` for CUDA where it works and the CPU elsewhere.
     batch
-        Epochs encoded at a time; 0 for the device's default. It bounds memory and changes no result.
+        Epochs encoded at a time; 0 for what suits device and model. It bounds memory and changes no result.
     threads
         CPU threads; 0 for all that this process may use.
 
@@ -57,30 +71,46 @@ class Engine:
     """
 
     def __init__(self, bundle: Bundle, device: str = "auto", batch: int = 0, threads: int = 0) -> None:
-        if device not in DEVICES:
-            raise UsageError(f"There is no device {device!r}.", f"Choose one of {', '.join(DEVICES)}.")
         if batch < 0 or threads < 0:
             raise UsageError("The batch size and the number of threads must not be negative.")
         self.bundle = bundle
         self.threads = threads or usable_cpus()
-        absent = _why_no_cuda() if device != "cpu" else ""
-        if device == "cuda" and absent:
-            raise UsageError(f"CUDA cannot be used: {absent}.", "Use --device cpu, or install sleepcli[gpu].")
-        self.device = "cuda" if device != "cpu" and not absent else "cpu"
-        """`cpu` or `cuda`: what is used."""
-        self.device_note = f"CPU is used: {absent}" if device == "auto" and absent else ""
-        """Why `auto` fell back; empty where it did not."""
+        self._sessions = Sessions(bundle, device, self.threads)
         self.fixed_shapes = self.device == "cuda"
         """Whether every call has the same shape. cuBLAS chooses its kernels by shape, and their sums differ in the last
         bits; the CPU's kernels sum each row in one way, whatever the batch."""
-        self._strict_device = device == "cuda"
-        self._sessions: dict[str, Any] = {}
         self._texts: dict[str, NDArray[np.float32]] = {}
         self._tokenizer: Tokenizer | None = None
-        ort.set_default_logger_severity(_SILENT)
-        if self.device == "cuda":
-            self._session("signal_encoder")  # settles the device before anything is reported
-        self.batch = batch or DEFAULT_BATCH[self.device]
+        self._no_bias: dict[int, NDArray[np.float32]] = {}
+        self._asked_batch = batch
+        self.book = DraftBook()
+        """Texts that were written before."""
+
+    @property
+    def device(self) -> str:
+        """`cpu` or `cuda`: what is used."""
+        return self._sessions.device
+
+    @property
+    def device_note(self) -> str:
+        """Why `auto` fell back; empty where it did not."""
+        return self._sessions.note
+
+    @property
+    def batch(self) -> int:
+        """Epochs held at a time: as asked for, else as many as their captions may be written at once."""
+        if self._asked_batch:
+            return self._asked_batch
+        largest = LARGEST_BATCH[self.device]
+        return min(largest, max(1, self.rows // len(self.bundle.domains))) if self.writes else largest
+
+    @property
+    def rows(self) -> int:
+        """Captions written at a time, such that their caches stay within CACHE_BYTES."""
+        config = self.bundle.description.get("config") or {}
+        layers = int(config.get("text_layers", 1)) + int(config.get("decoder_layers", 1))
+        each = 8 * layers * int(config.get("width", 1)) * self.bundle.context_length  # keys and values, float32
+        return max(1, min(LARGEST_ROWS[self.device], CACHE_BYTES[self.device] // each))
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -144,11 +174,11 @@ class Engine:
         feeds = {"signals": np.ascontiguousarray(signals, np.float32)}
         if self.bundle.has_present_input:
             feeds["present"] = np.ascontiguousarray(present, np.float32)
-        embedding, tokens = self._session("signal_encoder").run(["embedding", "decoder_tokens"], feeds)
+        embedding, tokens = self._sessions.get("signal_encoder").run(["embedding", "decoder_tokens"], feeds)
         return embedding[:count], tokens[:count]
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed texts, each of them once in this engine's life.
+        """Embed texts, each of them once in this engine's life; sets of prompts are kept on disk by their hash.
 
         Returns
         -------
@@ -156,110 +186,149 @@ class Engine:
             [T, D] float32, L2-normalised.
         """
         new = [text for text in dict.fromkeys(texts) if text not in self._texts]
-        for first in range(0, len(new), LANES):
-            some = new[first : first + LANES]
-            ids = self.tokenizer.encode(some, self.bundle.context_length)
-            if self.fixed_shapes:
-                ids = filled_up(ids, LANES)
-            (rows,) = self._session("text_encoder").run(["embedding"], {"token_ids": ids})
-            self._texts.update(zip(some, rows[: len(some)], strict=True))
+        rows = self._sessions.kept.texts(new) if len(new) >= KEPT_TEXTS else None
+        if rows is not None:
+            self._texts.update(zip(new, rows, strict=True))
+        elif new:
+            self._embed_new(new)
+            if len(new) >= KEPT_TEXTS:
+                self._sessions.kept.keep_texts(new, np.stack([self._texts[text] for text in new]))
         if not texts:
             return np.zeros((0, self.bundle.embed_dim), np.float32)
         return np.stack([self._texts[text] for text in texts])
 
+    def _embed_new(self, texts: Sequence[str]) -> None:
+        """Embed texts, those of one padded length together."""
+        context = self.bundle.context_length
+        ids = self.tokenizer.encode(texts, context)
+        used = (ids != self.tokenizer.pad_id).sum(axis=1)
+        lengths = np.minimum(-(-used // TEXT_STEP) * TEXT_STEP, context)
+        for length in np.unique(lengths):
+            group = np.flatnonzero(lengths == length)
+            for first in range(0, len(group), LANES):
+                some = group[first : first + LANES]
+                feed = ids[some, :length]
+                if self.fixed_shapes:
+                    feed = filled_up(feed, LANES)
+                (rows,) = self._sessions.get("text_encoder").run(
+                    ["embedding"], {"token_ids": np.ascontiguousarray(feed)}
+                )
+                self._texts.update((texts[k], row) for k, row in zip(some, rows[: len(some)], strict=True))
+
     def score(self, graph: str, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run a graph of the night model: `features [B, T, F]` to scores [B, T, K]."""
-        (scores,) = self._session(graph).run(["scores"], {"features": features})
+        (scores,) = self._sessions.get(graph).run(["scores"], {"features": features})
         return np.asarray(scores, np.float32)
 
-    def prefill(self, decoder_tokens: NDArray[np.float32], domains: NDArray[np.int64]) -> DecoderState:
-        """Start one text a row: domain prefix and start token.
+    def start(
+        self, decoder_tokens: NDArray[np.float32], epochs: NDArray[np.int64], domains: NDArray[np.int64], tokens: int
+    ) -> DecoderState:
+        """Start captions: their prefixes and what they see of the signal.
 
         Parameters
         ----------
         decoder_tokens
-            [B, Q, W] from `encode`.
+            [E, Q, W] from `encode`.
+        epochs
+            [B] row of `decoder_tokens` that each caption is about.
         domains
             [B] condition indexes.
+        tokens
+            Tokens that are sure to come; the caches grow beyond them when they must.
         """
-        start = np.full((len(domains), 1), self.tokenizer.start_id, np.int64)
-        feeds: dict[str, NDArray[Any]] = {
-            "decoder_tokens": decoder_tokens,
-            "domain": domains.astype(np.int64),
-            "token_ids": start,
-        }
-        outputs = self._bound("decoder_prefill", feeds, {}, CACHES)
-        return DecoderState(outputs.pop("logits").numpy(), 1, outputs)
+        session = self._sessions.get("decoder_prefill")
+        binding = session.io_binding()
+        for name, array in (("decoder_tokens", decoder_tokens), ("epoch", epochs), ("domain", domains)):
+            binding.bind_cpu_input(name, np.ascontiguousarray(array))
+        names = [output.name for output in session.get_outputs()]
+        for name in names:
+            binding.bind_output(name, self.device if name.startswith("cross") else "cpu")
+        session.run_with_iobinding(binding)
+        made = dict(zip(names, binding.get_outputs(), strict=True))
+        rows = self._rows_for(self.bundle.context_length if self.fixed_shapes else tokens)
+        caches = {}
+        for given in self._sessions.get("decoder_step").get_inputs()[3:]:
+            if given.name.startswith("cross"):
+                caches[given.name] = made[given.name]
+                continue
+            prefix = made[given.name].numpy() if given.name in made else None
+            shape = (len(domains), given.shape[1], rows, given.shape[3])
+            caches[given.name] = self._value(_lengthened(prefix, shape))
+        return DecoderState(caches, rows, len(domains))
 
-    def step(self, state: DecoderState, token_ids: NDArray[np.int64]) -> DecoderState:
-        """Append one token a row, [B], and score the next."""
-        feeds: dict[str, NDArray[Any]] = {
-            "token_ids": token_ids.reshape(-1, 1).astype(np.int64),
-            "position": np.array(state.position, np.int64),
-        }
-        outputs = self._bound("decoder_step", feeds, state.caches, GROWING_CACHES)
-        logits = outputs.pop("logits").numpy()
-        return DecoderState(logits, state.position + 1, {**state.caches, **outputs})
+    def step(
+        self,
+        state: DecoderState,
+        token_ids: NDArray[np.int64],
+        position: NDArray[np.int64],
+        bias: NDArray[np.float32] | None = None,
+        logits: bool = False,
+    ) -> Scores:
+        """Append tokens to captions and score what follows each of them.
+
+        Parameters
+        ----------
+        state
+            Changed: the tokens' keys and values are written into its caches.
+        token_ids
+            [B, T].
+        position
+            [B] tokens that stand before them in the caption (the start token has 0). What was written at or beyond
+            a position before is forgotten.
+        bias
+            [1 or B, V] added to the scores, such as -inf for what may not come; None for nothing.
+        logits
+            Whether the scores of all tokens are wanted.
+        """
+        self._make_room(state, int(position.max(initial=0)) + token_ids.shape[1])
+        session = self._sessions.get("decoder_step")
+        binding = session.io_binding()
+        if bias is None:
+            bias = self._unbiased(session)
+        for name, array in (("token_ids", token_ids), ("position", position), ("token_bias", bias)):
+            binding.bind_cpu_input(name, np.ascontiguousarray(array))
+        for name, value in state.caches.items():
+            binding.bind_ortvalue_input(name, value)
+        wanted = ["token", "chance", *(["logits"] if logits else [])]
+        for name in wanted:
+            binding.bind_output(name, "cpu")
+        for output in session.get_outputs()[3:]:
+            binding.bind_ortvalue_output(output.name, state.caches[output.name.removeprefix("next_")])
+        session.run_with_iobinding(binding)
+        found = dict(zip(wanted, binding.get_outputs()[: len(wanted)], strict=True))
+        return Scores(
+            found["token"].numpy(), found["chance"].numpy(), found["logits"].numpy() if "logits" in found else None
+        )
 
     def keep_rows(self, state: DecoderState, rows: NDArray[np.intp]) -> DecoderState:
-        """Drop the rows that are finished; `rows` are the indexes to keep."""
+        """Give the state of some captions, once or several times each: `rows` are their indexes."""
         caches = {
-            name: self._value(np.ascontiguousarray(value.numpy()[:, rows])) for name, value in state.caches.items()
+            name: self._value(np.ascontiguousarray(value.numpy()[rows])) for name, value in state.caches.items()
         }
-        return DecoderState(state.logits[rows], state.position, caches)
+        return DecoderState(caches, state.rows, len(rows))
 
-    def _bound(
-        self, graph: str, feeds: dict[str, NDArray[Any]], caches: dict[str, Any], names: tuple[str, ...]
-    ) -> dict[str, Any]:
-        """Run with the caches left on the device; `names` are those of the outputs after the logits, in order."""
-        session = self._session(graph)
-        binding = session.io_binding()
-        for name, array in feeds.items():
-            binding.bind_cpu_input(name, np.ascontiguousarray(array))
-        for name, value in caches.items():
-            binding.bind_ortvalue_input(name, value)
-        for output in session.get_outputs():
-            binding.bind_output(output.name, "cpu" if output.name == "logits" else self.device)
-        session.run_with_iobinding(binding)
-        return dict(zip(("logits", *names), binding.get_outputs(), strict=True))
+    def _unbiased(self, session: Any) -> NDArray[np.float32]:
+        size = int(session.get_inputs()[2].shape[1])
+        if size not in self._no_bias:
+            self._no_bias[size] = np.zeros((1, size), np.float32)
+        return self._no_bias[size]
+
+    @staticmethod
+    def _rows_for(tokens: int) -> int:
+        return -(-(tokens + PREFIX_ROWS) // ROW_STEP) * ROW_STEP
+
+    def _make_room(self, state: DecoderState, tokens: int) -> None:
+        rows = self._rows_for(tokens)
+        if rows <= state.rows:
+            return
+        for name, value in state.caches.items():
+            if not name.startswith("cross"):
+                old = value.numpy()
+                state.caches[name] = self._value(_lengthened(old, (*old.shape[:2], rows, old.shape[3])))
+        state.rows = rows
 
     def _value(self, array: NDArray[Any]) -> Any:  # an ort.OrtValue, which has no type stubs
         return ort.OrtValue.ortvalue_from_numpy(array, self.device, 0)
-
-    def _session(self, graph: str) -> Any:  # an ort.InferenceSession
-        if graph not in self._sessions:
-            if graph not in self.bundle.graphs:
-                raise ModelError(
-                    f"The model {self.bundle.name} has no {graph.replace('_', ' ')}.", "Choose another model."
-                )
-            self._sessions[graph] = self._open(graph)
-        return self._sessions[graph]
-
-    def _open(self, graph: str) -> Any:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = self.threads
-        options.log_severity_level = _SILENT
-        providers: list[Any] = ["CPUExecutionProvider"]
-        if self.device == "cuda":
-            providers.insert(0, ("CUDAExecutionProvider", {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}))
-        try:
-            session = ort.InferenceSession(str(self.bundle.graphs[graph].path), options, providers=providers)
-        except Exception as error:  # ONNX Runtime's own classes share no base below it
-            raise ModelError(
-                f"The {graph.replace('_', ' ')} of the model in {self.bundle.folder} cannot be loaded "
-                f"on {self.device}.",
-                "Export it again, or try --device cpu.",
-            ) from error
-        if self.device == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
-            if self._strict_device:
-                raise UsageError(
-                    "CUDA cannot be used: ONNX Runtime does not find its CUDA and cuDNN libraries.",
-                    "Use --device cpu, or install sleepcli[gpu].",
-                )
-            self.device = "cpu"
-            self.fixed_shapes = False
-            self.device_note = "CPU is used: ONNX Runtime does not find its CUDA and cuDNN libraries"
-        return session
 
 
 def filled_up(rows: NDArray[Any], count: int) -> NDArray[Any]:
@@ -267,24 +336,9 @@ def filled_up(rows: NDArray[Any], count: int) -> NDArray[Any]:
     return np.concatenate([rows, np.repeat(rows[-1:], max(count - len(rows), 0), axis=0)])
 
 
-def usable_cpus() -> int:
-    """Count the CPUs that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _why_no_cuda() -> str:
-    """Say in a few words why CUDA cannot be used; empty where it can."""
-    if "CUDAExecutionProvider" not in ort.get_available_providers():
-        return "this ONNX Runtime is built without CUDA"
-    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
-    try:
-        driver = ctypes.CDLL(name)
-    except OSError:
-        return "there is no NVIDIA driver on this machine"
-    count = ctypes.c_int(0)
-    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0 or count.value == 0:
-        return "there is no NVIDIA GPU on this machine"
-    ort.preload_dlls()
-    return ""
+def _lengthened(old: NDArray[np.float32] | None, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Give a cache of zeros that begins, along axis 2, with an old one."""
+    new = np.zeros(shape, np.float32)
+    if old is not None:
+        new[:, :, : old.shape[2]] = old
+    return new

@@ -206,7 +206,7 @@ def _write(engine: Engine, tokens: NDArray[np.float32], asked: Sequence[tuple[in
         return []
     rows = np.array([row for row, _ in asked], np.intp)
     conditions = [engine.bundle.domains.index(domain) for _, domain in asked]
-    return [Draft(engine.tokenizer, decoded) for decoded in greedy(engine, tokens[rows], conditions)]
+    return [Draft(engine.tokenizer, decoded) for decoded in greedy(engine, tokens, conditions, epochs=rows)]
 
 
 def _draft_events(drafts: Mapping[int, Mapping[str, Draft]]) -> Iterator[DraftEvent]:

@@ -8,6 +8,8 @@ import onnxruntime as ort
 import pytest
 import torch
 
+from core.inference.bundle import load_bundle
+from core.inference.engine import Engine
 from export.import_checkpoint import import_checkpoint
 from training.config import preset
 from training.model import SleepLM
@@ -32,14 +34,11 @@ def test_all_585_tensors_import_export_and_write(tmp_path: Path) -> None:
     signals = np.random.default_rng(0).standard_normal((1, 10, 1920)).astype(np.float32)
     embedding, tokens = ort.InferenceSession(out / "signal_encoder.onnx").run(None, {"signals": signals})
     assert embedding.shape == (1, 512)
-    feeds = {"decoder_tokens": tokens, "domain": np.array([4]), "token_ids": np.array([[49406]])}
-    prefill = ort.InferenceSession(out / "decoder_prefill.onnx")
-    names = [value.name for value in prefill.get_outputs()][1:]
-    logits, *state = prefill.run(None, feeds)
-    step = ort.InferenceSession(out / "decoder_step.onnx")
-    for position in range(1, 12):
-        chosen = logits.argmax(axis=1)[:, None]
-        cached = dict(zip(names, state, strict=True))
-        logits, *grown = step.run(None, {"token_ids": chosen, "position": np.array(position), **cached})
-        state[: len(grown)] = grown
-        assert np.isfinite(logits).all()
+    engine = Engine(load_bundle(out), "cpu")
+    state = engine.start(tokens, np.array([0]), np.array([4]), 12)
+    ids = np.array([[49406]])
+    for position in range(12):
+        scores = engine.step(state, ids, np.array([position]), logits=True)
+        assert scores.logits is not None
+        assert np.isfinite(scores.logits).all()
+        ids = scores.token

@@ -12,6 +12,7 @@ from safetensors.numpy import load_file
 
 from core.errors import ModelError, UsageError
 from core.inference.bundle import load_bundle
+from core.inference.engine import Engine
 from export.import_checkpoint import ImportOptions, import_checkpoint
 
 PARITY = Path(__file__).resolve().parents[2].parent / "shared" / "parity" / "sleeplm_tiny_a"
@@ -44,27 +45,21 @@ def test_features_and_reconstruction(sessions: dict[str, ort.InferenceSession], 
 class Decoder:
     """The cached graphs, one token at a time."""
 
-    def __init__(self, sessions: dict[str, ort.InferenceSession], tokens: NDArray[np.generic], domain: int) -> None:
-        self.sessions, self.tokens, self.domain = sessions, tokens, np.full(len(tokens), domain)
-        self.names = [value.name for value in sessions["decoder_prefill"].get_outputs()][1:]
-        self.state: list[NDArray[np.generic]] = []
+    def __init__(self, imported: Path, tokens: NDArray[np.float32], domain: int) -> None:
+        self.engine = Engine(load_bundle(imported), "cpu")
+        count = len(tokens)
+        self.state = self.engine.start(tokens, np.arange(count), np.full(count, domain), 8)
 
     def __call__(self, ids: NDArray[np.int64], position: int) -> NDArray[np.float32]:
-        if position == 0:
-            feeds = {"decoder_tokens": self.tokens, "domain": self.domain, "token_ids": ids}
-            logits, *self.state = self.sessions["decoder_prefill"].run(None, feeds)
-        else:
-            state = dict(zip(self.names, self.state, strict=True))
-            feeds = {"token_ids": ids, "position": np.array(position), **state}
-            logits, *grown = self.sessions["decoder_step"].run(None, feeds)
-            self.state[: len(grown)] = grown
-        return logits
+        logits = self.engine.step(self.state, ids, np.full(len(ids), position), logits=True).logits
+        assert logits is not None
+        return logits[:, 0]
 
 
 @pytest.mark.parametrize("domain", range(5))
-def test_logits(sessions: dict[str, ort.InferenceSession], expected: Arrays, domain: int) -> None:
+def test_logits(imported: Path, expected: Arrays, domain: int) -> None:
     """Row 0 fills the context, so that the cached path, which knows no padding, covers every row of it."""
-    decoder = Decoder(sessions, expected["decoder_tokens"], domain)
+    decoder = Decoder(imported, expected["decoder_tokens"], domain)
     ids = expected["token_ids"]
     logits = np.stack([decoder(ids[:, at : at + 1], at) for at in range(ids.shape[1] - 1)], axis=1)
     for row, length in enumerate((ids != 0).sum(axis=1)):
@@ -73,11 +68,9 @@ def test_logits(sessions: dict[str, ort.InferenceSession], expected: Arrays, dom
 
 
 @pytest.mark.parametrize("domain", range(5))
-def test_greedy_tokens(
-    sessions: dict[str, ort.InferenceSession], expected: Arrays, imported: Path, domain: int
-) -> None:
+def test_greedy_tokens(expected: Arrays, imported: Path, domain: int) -> None:
     tokens = json.loads((imported / "bundle.json").read_text())["tokens"]
-    decoder = Decoder(sessions, expected["decoder_tokens"], domain)
+    decoder = Decoder(imported, expected["decoder_tokens"], domain)
     ids = np.full((4, 1), tokens["start"])
     while ids.shape[1] < LENGTH:
         logits = decoder(ids[:, -1:], ids.shape[1] - 1)

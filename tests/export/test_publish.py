@@ -65,7 +65,7 @@ def test_graphs_are_valid_onnx_with_free_axes_and_no_trace_of_the_machine(export
         assert b"site-packages" not in path.read_bytes()
         for value in onnx.load(path, load_external_data=False).graph.input:
             shape = [dim.dim_param for dim in value.type.tensor_type.shape.dim]
-            assert "batch" in shape or value.name == "position"
+            assert "batch" in shape or value.name in ("token_bias", "decoder_tokens")
 
 
 def test_graphs_share_their_weights(exported: Exported) -> None:
@@ -75,27 +75,22 @@ def test_graphs_share_their_weights(exported: Exported) -> None:
 
 
 def test_cached_captions_in_onnx_equal_the_uncached_network(exported: Exported, run_folder: Path) -> None:
-    folder, _ = exported
+    engine = Engine(load_bundle(exported[0]), "cpu")
     model = load_model(run_folder / "model.safetensors", preset("tiny"))
-    sessions = {name: ort.InferenceSession(folder / f"{name}.onnx") for name in GRAPHS}
-    rng = np.random.default_rng(2)
-    signals = rng.standard_normal((3, 11, 1920)).astype(np.float32)
-    present = np.ones((3, 11), np.float32)
-    _, tokens = sessions["signal_encoder"].run(None, {"signals": signals, "present": present})
+    signals = np.random.default_rng(2).standard_normal((3, 11, 1920)).astype(np.float32)
+    _, tokens = engine.encode(signals)
     domain, ids = np.array([0, 2, 4]), np.ones((3, 1), np.int64)
-    feeds = {"decoder_tokens": tokens, "domain": domain, "token_ids": ids}
-    logits, *state = sessions["decoder_prefill"].run(None, feeds)
-    names = [value.name for value in sessions["decoder_prefill"].get_outputs()][1:]
-    for position in range(1, 20):
-        chosen = logits.argmax(axis=1)[:, None]
-        whole = torch.from_numpy(ids)
+    state = engine.start(tokens, np.arange(3), domain, 40)
+    for position in range(20):
+        scores = engine.step(state, ids[:, -1:], np.full(3, position), logits=True)
         with torch.no_grad():
-            expected = model.decode(model.encode_text(whole)[1], torch.from_numpy(tokens), torch.from_numpy(domain))
-        assert np.array_equal(expected[:, -1].argmax(dim=-1), chosen[:, 0])
-        ids = np.concatenate((ids, chosen), axis=1)
-        feeds = {"token_ids": chosen, "position": np.array(position), **dict(zip(names, state, strict=True))}
-        logits, *grown = sessions["decoder_step"].run(None, feeds)
-        state[: len(grown)] = grown
+            rows = model.encode_text(torch.from_numpy(ids))[1]
+            expected = model.decode(rows, torch.from_numpy(tokens), torch.from_numpy(domain))[:, -1]
+        assert scores.logits is not None
+        np.testing.assert_allclose(scores.logits[:, 0], expected.numpy(), atol=1e-4)
+        assert np.array_equal(expected.argmax(dim=-1), scores.token[:, 0])
+        np.testing.assert_allclose(scores.chance[:, 0], expected.softmax(dim=-1).amax(dim=-1), rtol=1e-4)
+        ids = np.concatenate((ids, scores.token), axis=1)
 
 
 def test_the_runtime_writes_what_the_network_does(exported: Exported, run_folder: Path) -> None:

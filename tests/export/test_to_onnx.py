@@ -9,6 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from export.caption_decoder import cache_names
 from export.graphs import Graph, graphs
 from export.publish import BundleFacts, ExportEvent, ExportOptions, publish
 from export.quantize import quantize
@@ -59,20 +60,82 @@ def test_the_signature_is_the_one_that_the_runtime_binds(exported: Exported) -> 
     assert inputs["signal_encoder"] == {"signals": ("float", ["batch", 11, 1920]), "present": ("float", ["batch", 11])}
     assert inputs["text_encoder"] == {"token_ids": ("int64", ["batch", "length"])}
     assert inputs["decoder_prefill"] == {
-        "decoder_tokens": ("float", ["batch", 4, 32]),
+        "decoder_tokens": ("float", ["epochs", 4, 32]),
         "domain": ("int64", ["batch"]),
-        "token_ids": ("int64", ["batch", 1]),
+        "epoch": ("int64", ["batch"]),
     }
-    text, own, cross = (("float", [1, "batch", 2, rows, 16]) for rows in ("text_rows", "decoder_rows", 4))
-    caches = {"text_k": text, "text_v": text, "self_k": own, "self_v": own, "cross_k": cross, "cross_v": cross}
-    assert inputs["decoder_step"] == {"token_ids": ("int64", ["batch", 1]), "position": ("int64", []), **caches}
-    assert list(outputs["decoder_prefill"]) == ["logits", *caches]
-    assert list(outputs["decoder_step"]) == ["logits", "next_text_k", "next_text_v", "next_self_k", "next_self_v"]
+    rows = {"text": "text_rows", "self": "decoder_rows", "cross": 4}
+    caches = {f"{name}_{part}_0": ("float", ["batch", 2, rows[name], 16]) for name in rows for part in "kv"}
+    assert inputs["decoder_step"] == {
+        "token_ids": ("int64", ["batch", "tokens"]),
+        "position": ("int64", ["batch"]),
+        "token_bias": ("float", ["bias_rows", 512]),
+        **caches,
+    }
+    assert list(outputs["decoder_prefill"]) == ["self_k_0", "self_v_0", "cross_k_0", "cross_v_0"]
+    growing = [f"next_{name}" for name in caches if not name.startswith("cross")]
+    assert list(outputs["decoder_step"]) == ["logits", "token", "chance", *growing]
+    assert outputs["decoder_step"]["token"] == ("int64", ["batch", "tokens"])
     assert outputs["signal_encoder"] == {
         "embedding": ("float", ["batch", 32]),
         "decoder_tokens": ("float", ["batch", 4, 32]),
     }
     assert outputs["reconstruction"] == {"signals": ("float", ["batch", 11, 1920])}
+
+
+def state_of(model: SleepLM, folder: Path, captions: int, rows: int) -> dict[str, NDArray[np.float32]]:
+    """The caches of captions that have begun, beside the graph of a step in `folder`."""
+    save_graphs({name: to_onnx(name, model) for name in ("decoder_prefill", "decoder_step")}, folder)
+    graph = next(graph for graph in graphs(model) if graph.name == "decoder_prefill")
+    session = ort.InferenceSession(folder / "decoder_prefill.onnx")
+    made = session.run(None, {name: tensor.numpy() for name, tensor in graph.inputs(captions, 1).items()})
+    caches = {value.name: array for value, array in zip(session.get_outputs(), made, strict=True)}
+    for name in cache_names(model.config, ("text", "self")):
+        whole = np.zeros((captions, model.config.heads, rows, model.config.head_width), np.float32)
+        if name in caches:
+            whole[:, :, :2] = caches[name]
+        caches[name] = whole
+    return {name: caches[name] for name in cache_names(model.config)}
+
+
+def test_no_bit_depends_on_how_many_tokens_a_step_takes_or_on_the_room_in_its_caches(tmp_path: Path) -> None:
+    model = network("several layers")
+    ids = np.random.default_rng(1).integers(3, model.config.vocab_size, (5, 17))
+    results = []
+    for widths, rows in (((17,), 32), ((1,) * 17, 64), ((4, 1, 9, 3), 32), ((2, 15), 96)):
+        caches = state_of(model, tmp_path, 5, rows)
+        session = ort.InferenceSession(tmp_path / "decoder_step.onnx")
+        names = [value.name for value in session.get_outputs()]
+        position, logits = np.zeros(5, np.int64), []
+        bias = np.zeros((1, model.config.vocab_size), np.float32)
+        for width in widths:
+            some = ids[:, position[0] : position[0] + width]
+            feeds = {"token_ids": some, "position": position, "token_bias": bias, **caches}
+            made = dict(zip(names, session.run(None, feeds), strict=True))
+            caches |= {name.removeprefix("next_"): made[name] for name in names if name.startswith("next_")}
+            logits.append(made["logits"])
+            position = position + width
+        results.append(np.concatenate(logits, axis=1))
+    assert all(np.array_equal(results[0], other) for other in results[1:])
+
+
+def test_captions_at_different_positions_share_a_step(tmp_path: Path) -> None:
+    model = network("several layers")
+    caches = state_of(model, tmp_path, 3, 32)
+    session = ort.InferenceSession(tmp_path / "decoder_step.onnx")
+    feeds = {
+        "token_ids": np.array([[7, 8, 9]] * 3),
+        "position": np.array([0, 0, 0]),
+        "token_bias": np.zeros((1, model.config.vocab_size), np.float32),
+        **caches,
+    }
+    names = [value.name for value in session.get_outputs()]
+    first = dict(zip(names, session.run(None, feeds), strict=True))
+    held = {name.removeprefix("next_"): first[name] for name in names if name.startswith("next_")}
+    again = {**feeds, **held, "token_ids": np.array([[7], [8], [9]]), "position": np.array([0, 1, 2])}
+    logits = session.run(["logits"], again)[0]  # each caption goes on from another of its tokens
+    for row in range(3):
+        np.testing.assert_allclose(logits[row, 0], first["logits"][row, row], atol=1e-6)
 
 
 def taken(graph: Graph, feeds: dict[str, NDArray[np.generic]], rows: list[int]) -> dict[str, NDArray[np.generic]]:

@@ -62,7 +62,7 @@ def write_fake_bundle(folder: Path, name: str = "fake") -> Path:
     graphs = {
         "signal_encoder": _signal_encoder(),
         "text_encoder": _text_encoder(tokenizer.vocab_size),
-        "decoder_prefill": _decoder_prefill(tokenizer),
+        "decoder_prefill": _decoder_prefill(),
         "decoder_step": _decoder_step(tokenizer),
     }
     for graph, model in graphs.items():
@@ -111,7 +111,7 @@ def _description(name: str, folder: Path, graphs: tuple[str, ...]) -> dict[str, 
     move = (1.0 - stay) / (len(STAGES) - 1)
     transitions = [[stay if row == column else move for column in STAGES] for row in STAGES]
     return {
-        "format": 1,
+        "format": 2,
         "name": name,
         "kind": "sleepcli",
         "channels": list(CHANNELS),
@@ -172,7 +172,10 @@ class _Graph:
             self.nodes,
             "fake",
             [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()],
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
+            [
+                helper.make_tensor_value_info(name, TensorProto.INT64 if name == "token" else TensorProto.FLOAT, shape)
+                for name, shape in outputs.items()
+            ],
             self.constants,
         )
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
@@ -217,7 +220,7 @@ def _text_encoder(vocab_size: int) -> ModelProto:
     graph.add("Gather", [graph.constant("table", table), "token_ids"], "rows", axis=0)
     graph.add("ReduceMean", ["rows"], "mean", axes=[1], keepdims=0)
     graph.normalised("mean", "embedding")
-    return graph.model({"token_ids": (TensorProto.INT64, ["batch", CONTEXT])}, {"embedding": ["batch", EMBED]})
+    return graph.model({"token_ids": (TensorProto.INT64, ["batch", "length"])}, {"embedding": ["batch", EMBED]})
 
 
 def _next_tokens(tokenizer: Tokenizer) -> NDArray[np.int64]:
@@ -230,96 +233,130 @@ def _next_tokens(tokenizer: Tokenizer) -> NDArray[np.int64]:
     return table.reshape(-1)
 
 
-def _scores(graph: _Graph, tokenizer: Tokenizer, row: str, position: str) -> None:
-    """Add logits: 8 for the next token of the row's text, 1 for the full stop, 0 for the rest."""
-    graph.constant("context", np.array(CONTEXT))
-    graph.add("Mul", [row, "context"], "row_start")
-    graph.add("Add", ["row_start", position], "cell")
+def _decoder_prefill() -> ModelProto:
+    """Write variant × domain into the prefix's rows, and copy the epoch's signal tokens to each caption."""
+    graph = _Graph()
+    for name, value in (("zero", 0), ("one", 1), ("five", VARIANTS)):
+        graph.constant(name, np.array([value]))
+    graph.add("Gather", ["decoder_tokens", "epoch"], "tokens", axis=0)
+    # variant: index of the largest of the first token's first five numbers
+    graph.add("Gather", ["tokens", graph.constant("first", np.array(0))], "first_token", axis=1)
+    graph.add("Slice", ["first_token", "zero", "five", "one"], "five_numbers")
+    graph.add("ArgMax", ["five_numbers"], "variant", axis=1, keepdims=0)
+    graph.add("Mul", ["variant", graph.constant("domains", np.array(len(DOMAINS)))], "variant_start")
+    graph.add("Add", ["variant_start", "domain"], "row")
+    graph.add("Cast", ["row"], "row_number", to=TensorProto.FLOAT)
+    graph.add("Reshape", ["row_number", graph.constant("column", np.array([-1, 1, 1, 1]))], "row_cache")
+    graph.add("Expand", ["row_cache", graph.constant("prefix", np.array([1, 1, 2, 4]))], "self_k_0")
+    graph.add("Identity", ["self_k_0"], "self_v_0")
+    graph.add("Unsqueeze", ["tokens", "one"], "cross_k_0")
+    graph.add("Identity", ["cross_k_0"], "cross_v_0")
+    return graph.model(
+        {
+            "decoder_tokens": (TensorProto.FLOAT, ["epochs", QUERIES, WIDTH]),
+            "domain": (TensorProto.INT64, ["batch"]),
+            "epoch": (TensorProto.INT64, ["batch"]),
+        },
+        {
+            **{name: ["batch", 1, 2, 4] for name in ("self_k_0", "self_v_0")},
+            **{name: ["batch", 1, QUERIES, WIDTH] for name in ("cross_k_0", "cross_v_0")},
+        },
+    )
+
+
+def _decoder_step(tokenizer: Tokenizer) -> ModelProto:
+    """Score what follows each token; the caption's number is read from the first row of the self cache.
+
+    A check is built in: as many rows of the text cache before the position must hold tokens as the position says, or
+    the graph fails.
+    """
+    graph = _Graph()
+    for name, value in (("zero", 0), ("one", 1), ("two", 2), ("three", 3), ("context", CONTEXT)):
+        graph.constant(name, np.array(value))
+    for name, value in (("at_0", 0), ("at_1", 1), ("at_2", 2), ("at_3", 3)):
+        graph.constant(name, np.array([value]))
+    _count_rows(graph)
+    graph.add("Cast", ["token_ids"], "numbers", to=TensorProto.FLOAT)
+    graph.add("Unsqueeze", ["numbers", graph.constant("outer", np.array([1, 3]))], "column")
+    graph.add("Expand", ["column", graph.constant("entry", np.array([1, 1, 1, 4]))], "new")
+    for cache, before in (("text", "zero"), ("self", "two")):
+        graph.add("Add", ["places", before], f"{cache}_places")
+        graph.add("Concat", [_aimed(graph, cache, part) for part in range(3)], f"{cache}_targets", axis=3)
+        for part in "kv":
+            name = f"{cache}_{part}_0"
+            graph.add("ScatterND", [name, f"{cache}_targets", "new"], f"next_{name}")
+    graph.add("Gather", ["self_k_0", "zero"], "row_a", axis=3)
+    graph.add("Gather", ["row_a", "zero"], "row_b", axis=2)
+    graph.add("Cast", ["row_b"], "row", to=TensorProto.INT64)  # (batch, 1)
+    graph.add("Mul", ["row", "context"], "row_start")
+    graph.add("Add", ["row_start", "checked"], "cell")
     graph.add("Gather", [graph.constant("next_tokens", _next_tokens(tokenizer)), "cell"], "next", axis=0)
     graph.constant("depth", np.array(tokenizer.vocab_size))
     graph.constant("values", np.array([0.0, 8.0], np.float32))
     graph.add("OneHot", ["next", "depth", "values"], "chosen", axis=-1)
     filler = np.zeros(tokenizer.vocab_size, np.float32)
     filler[tokenizer.ids(".")[0]] = 1.0
-    graph.add("Add", ["chosen", graph.constant("filler", filler)], "logits")
-
-
-def _decoder_prefill(tokenizer: Tokenizer) -> ModelProto:
-    graph = _Graph()
-    for name, value in (("zero", 0), ("one", 1), ("five", VARIANTS)):
-        graph.constant(name, np.array([value]))
-    # variant: index of the largest of the first token's first five numbers
-    graph.add("Gather", ["decoder_tokens", graph.constant("first", np.array(0))], "first_token", axis=1)
-    graph.add("Slice", ["first_token", "zero", "five", "one"], "five_numbers")
-    graph.add("ArgMax", ["five_numbers"], "variant", axis=1, keepdims=0)
-    graph.add("Mul", ["variant", graph.constant("domains", np.array(len(DOMAINS)))], "variant_start")
-    graph.add("Add", ["variant_start", "domain"], "row")
-    _scores(graph, tokenizer, "row", graph.constant("start", np.array(1)))
-    # the caches: the row's number in the prefix, tokens in the text, signal tokens across
-    graph.add("Cast", ["row"], "row_number", to=TensorProto.FLOAT)
-    graph.add("Reshape", ["row_number", graph.constant("column", np.array([1, -1, 1, 1, 1]))], "row_cache")
-    graph.add("Expand", ["row_cache", graph.constant("prefix", np.array([1, 1, 1, 3, 4]))], "self_k")
-    graph.add("Identity", ["self_k"], "self_v")
-    graph.add("Cast", ["token_ids"], "token_number", to=TensorProto.FLOAT)
-    graph.add("Reshape", ["token_number", "column"], "token_cache")
-    graph.add("Expand", ["token_cache", graph.constant("text", np.array([1, 1, 1, 1, 4]))], "text_k")
-    graph.add("Identity", ["text_k"], "text_v")
-    graph.add("Unsqueeze", ["decoder_tokens", graph.constant("around", np.array([0, 2]))], "cross_k")
-    graph.add("Identity", ["cross_k"], "cross_v")
-    return graph.model(
-        {
-            "decoder_tokens": (TensorProto.FLOAT, ["batch", QUERIES, WIDTH]),
-            "domain": (TensorProto.INT64, ["batch"]),
-            "token_ids": (TensorProto.INT64, ["batch", 1]),
-        },
-        {
-            "logits": ["batch", tokenizer.vocab_size],
-            **{name: [1, "batch", 1, 1, 4] for name in ("text_k", "text_v")},
-            **{name: [1, "batch", 1, 3, 4] for name in ("self_k", "self_v")},
-            **{name: [1, "batch", 1, QUERIES, WIDTH] for name in ("cross_k", "cross_v")},
-        },
-    )
-
-
-def _decoder_step(tokenizer: Tokenizer) -> ModelProto:
-    """Score the token after `position`; the row is read from the oldest entry of the self cache.
-
-    A check is built in: the entries of the text cache must be as many as the position says, or the graph fails.
-    """
-    graph = _Graph()
-    graph.constant("zero", np.array(0))
-    graph.constant("one", np.array(1))
-    graph.add("Cast", ["token_ids"], "token_number", to=TensorProto.FLOAT)
-    graph.add("Reshape", ["token_number", graph.constant("column", np.array([1, -1, 1, 1, 1]))], "token_cache")
-    graph.add("Expand", ["token_cache", graph.constant("entry", np.array([1, 1, 1, 1, 4]))], "new")
-    for name in ("text_k", "text_v", "self_k", "self_v"):
-        graph.add("Concat", [name, "new"], f"next_{name}", axis=3)
-    current = "self_k"
-    for axis, level in ((4, "a"), (3, "b"), (2, "c"), (0, "d")):
-        current = graph.add("Gather", [current, "zero"], f"row_{level}", axis=axis)
-    graph.add("Cast", [current], "row", to=TensorProto.INT64)
-    graph.add("Add", ["position", "one"], "following")
-    graph.add("Shape", ["text_k"], "sizes")
-    graph.add("Gather", ["sizes", graph.constant("three", np.array(3))], "length", axis=0)
-    graph.add("Sub", ["length", "position"], "surplus")  # 0 where the cache is whole
-    graph.add("Mul", ["surplus", graph.constant("far", np.array(10**6))], "penalty")
-    graph.add("Add", ["following", "penalty"], "cell_position")  # out of range otherwise
-    _scores(graph, tokenizer, "row", "cell_position")
+    graph.add("Add", ["chosen", graph.constant("filler", filler)], "plain_scores")
+    graph.add("Unsqueeze", ["token_bias", "at_1"], "bias")
+    graph.add("Add", ["plain_scores", "bias"], "logits")
+    graph.add("ArgMax", ["logits"], "token", axis=-1, keepdims=0)
+    graph.add("Softmax", ["logits"], "chances", axis=-1)
+    graph.add("ReduceMax", ["chances"], "chance", axes=[-1], keepdims=0)
     return _step_model(graph, tokenizer)
 
 
+def _count_rows(graph: _Graph) -> None:
+    """Add the place of each token, and `checked`, the place of what follows it, far out of range without a cache."""
+    graph.add("Shape", ["token_ids"], "sizes")
+    graph.add("Gather", ["sizes", "one"], "width", axis=0)
+    graph.add("Range", ["zero", "width", "one"], "offsets")
+    graph.add("Unsqueeze", ["position", "at_1"], "position_column")
+    graph.add("Add", ["position_column", "offsets"], "places")
+    graph.add("Gather", ["text_k_0", "zero"], "text_a", axis=3)
+    graph.add("Gather", ["text_a", "zero"], "text_b", axis=1)  # (batch, row)
+    graph.add("Shape", ["text_b"], "text_sizes")
+    graph.add("Gather", ["text_sizes", "one"], "text_rows", axis=0)
+    graph.add("Range", ["zero", "text_rows", "one"], "row_numbers")
+    graph.add("Less", ["row_numbers", "position_column"], "before")
+    graph.add("Greater", ["text_b", graph.constant("nothing", np.array(0, np.float32))], "held")
+    graph.add("And", ["before", "held"], "kept")
+    graph.add("Cast", ["kept"], "kept_numbers", to=TensorProto.INT64)
+    graph.add("ReduceSum", ["kept_numbers", "at_1"], "count", keepdims=1)
+    graph.add("Sub", ["count", "position_column"], "surplus")  # 0 where the cache is whole
+    graph.add("Mul", ["surplus", graph.constant("far", np.array(10**6))], "penalty")
+    graph.add("Add", ["places", "one"], "following")
+    graph.add("Min", ["following", graph.constant("last", np.array(CONTEXT - 1))], "inside")
+    graph.add("Add", ["inside", "penalty"], "checked")
+
+
+def _aimed(graph: _Graph, cache: str, part: int) -> str:
+    """Add the batch (0), head (1) or row (2) of each written entry, `[B, 1, T, 1]`."""
+    name = f"{cache}_aim_{part}"
+    graph.add("Unsqueeze", [f"{cache}_places", graph.constant(f"{name}_axes", np.array([1, 3]))], f"{name}_places")
+    if part == 2:
+        return f"{name}_places"
+    graph.add("Mul", [f"{name}_places", "zero"], f"{name}_zeros")
+    if part == 1:
+        return f"{name}_zeros"
+    graph.add("Gather", ["sizes", "zero"], f"{name}_count", axis=0)
+    graph.add("Range", ["zero", f"{name}_count", "one"], f"{name}_range")
+    graph.add("Reshape", [f"{name}_range", graph.constant(f"{name}_shape", np.array([-1, 1, 1, 1]))], f"{name}_column")
+    return graph.add("Add", [f"{name}_zeros", f"{name}_column"], f"{name}_rows")
+
+
 def _step_model(graph: _Graph, tokenizer: Tokenizer) -> ModelProto:
-    caches: dict[str, tuple[int, list[Any]]] = {
-        name: (TensorProto.FLOAT, [1, "batch", 1, f"{name}_length", 4])
-        for name in ("text_k", "text_v", "self_k", "self_v")
+    grown = {name: ["batch", 1, f"{name[:4]}_rows", 4] for name in ("text_k_0", "text_v_0", "self_k_0", "self_v_0")}
+    caches: dict[str, tuple[int, list[Any]]] = {name: (TensorProto.FLOAT, shape) for name, shape in grown.items()}
+    caches |= {name: (TensorProto.FLOAT, ["batch", 1, QUERIES, WIDTH]) for name in ("cross_k_0", "cross_v_0")}
+    inputs: dict[str, tuple[int, list[Any]]] = {
+        "token_ids": (TensorProto.INT64, ["batch", "tokens"]),
+        "position": (TensorProto.INT64, ["batch"]),
+        "token_bias": (TensorProto.FLOAT, ["bias_rows", tokenizer.vocab_size]),
     }
-    caches |= {name: (TensorProto.FLOAT, [1, "batch", 1, QUERIES, WIDTH]) for name in ("cross_k", "cross_v")}
-    return graph.model(
-        {"token_ids": (TensorProto.INT64, ["batch", 1]), "position": (TensorProto.INT64, []), **caches},
-        {
-            "logits": ["batch", tokenizer.vocab_size],
-            **{
-                f"next_{name}": [1, "batch", 1, f"{name}_grown", 4] for name in ("text_k", "text_v", "self_k", "self_v")
-            },
-        },
-    )
+    outputs = {
+        "logits": ["batch", "tokens", tokenizer.vocab_size],
+        "token": ["batch", "tokens"],
+        "chance": ["batch", "tokens"],
+        **{f"next_{name}": shape for name, shape in grown.items()},
+    }
+    return graph.model(inputs | caches, outputs)

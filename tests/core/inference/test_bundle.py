@@ -82,10 +82,10 @@ def test_a_link_that_leaves_the_folder_is_refused(folder: Path, tmp_path: Path) 
     ("broken", "words"),
     [
         (b"", "no readable bundle.json"),
-        (b'{"format": 1', "no readable bundle.json"),
+        (b'{"format": 2', "no readable bundle.json"),
         (b"[]", "bundle format None"),
         (b'{"format": 99}', "bundle format 99"),
-        (b'{"format": 1}', "incomplete or wrong"),
+        (b'{"format": 2}', "incomplete or wrong"),
         (b"\xff\xfe\x00", "no readable bundle.json"),
     ],
 )

@@ -50,7 +50,7 @@ def test_cached_and_batched_equals_uncached_and_alone(pair, epochs: tuple[np.nda
     engine = Engine(bundle, "cpu", batch=3, threads=1)
     _, tokens = engine.encode(*epochs)
     rows, domains = np.arange(EPOCHS).repeat(5), np.tile(np.arange(5), EPOCHS)
-    for text, row, domain in zip(greedy(engine, tokens[rows], domains), rows, domains, strict=True):
+    for text, row, domain in zip(greedy(engine, tokens, domains, epochs=rows), rows, domains, strict=True):
         ids = torch.tensor([[engine.tokenizer.start_id]])
         while ids.shape[1] < bundle.context_length - 1:
             logits = model.decode(model.encode_text(ids)[1], torch.tensor(tokens[[row]]), torch.tensor([int(domain)]))

@@ -50,14 +50,14 @@ def test_without_a_mask_signals_reach_the_model_unchanged(folder: Path, signals:
     engine = Engine(bundle, "cpu")
     unmasked = Engine(replace(bundle, has_present_input=False), "cpu")
     seen: list[np.ndarray] = []
-    session = engine._session("signal_encoder")
+    session = engine._sessions.get("signal_encoder")
 
     class WithoutMask:
         def run(self, names: list[str], feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
             seen.append(feeds["signals"])
             return session.run(names, {**feeds, "present": np.ones((3, len(CHANNELS)), np.float32)})
 
-    unmasked._sessions["signal_encoder"] = WithoutMask()
+    unmasked._sessions._open["signal_encoder"] = WithoutMask()
     absent = np.ones((3, len(CHANNELS)), np.float32)
     absent[:, [0, 9]] = 0.0
     unmasked.encode(signals[:3], absent)
