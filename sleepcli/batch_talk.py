@@ -36,7 +36,7 @@ class BatchTalk:
     def stopping(self) -> None:
         """Say that the studies in work are finished first; called by a signal, so it prints nothing through others."""
         if self.board is not None:
-            self.board.say("finishing these; Ctrl-C again stops at once")
+            self.board.say("finishing; Ctrl-C: at once")
         else:
             os.write(2, b"Finishing the studies in work; Ctrl-C again stops at once.\n")
 
