@@ -33,6 +33,11 @@ class Log:
                 if isinstance(value, int | float):
                     self._board.add_scalar(f"{kind}/{name}", value, step)
 
+    def close(self) -> None:
+        """Write out what TensorBoard still holds."""
+        if self._board is not None:
+            self._board.close()
+
 
 def _before(line: str, step: int) -> bool:
     try:

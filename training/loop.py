@@ -140,6 +140,8 @@ def _steps(run: Run, clock: _Clock) -> Iterator[TrainEvent]:
     yield _validate(run, clock)
     yield _save(run, clock)
     figures = publish(run, finished=True)
+    if run.log is not None:
+        run.log.close()
     yield Done(run=options.out, step=run.step, reason=clock.reason, figures=figures)
 
 

@@ -170,10 +170,16 @@ def _train_night(
 
 
 def _follow(events: Iterable["TrainEvent"], json: bool) -> None:
-    """Show what a run tells while it goes on."""
+    """Show what a run tells while it goes on; of several processes only the first one talks."""
+    from training.progress import Started
+
+    talks = True
     with ui.progress("opening the studies", PER_MILLE) as bar:
         for event in events:
-            _show(event, bar, json)
+            if isinstance(event, Started):
+                talks = event.rank == 0
+            if talks:
+                _show(event, bar, json)
 
 
 def _show(event: "TrainEvent", bar: ui.Bar, json: bool) -> None:
