@@ -1,0 +1,98 @@
+"""`sleepcli evaluate`: how well a model does on scored studies."""
+
+import csv
+import io
+import json as json_text
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from core.batch import StudyRow
+from core.files import write_text
+from sleepcli import options, ui
+from sleepcli.model import about_model, model_choice, reading
+from sleepcli.run import RunOptions, finish, run_studies
+
+if TYPE_CHECKING:
+    from core.inference.evaluation import Evaluation, Row
+
+COLUMNS = ("task", "what", "figure", "value", "low", "high", "n")
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model bundle, by name or folder.")],
+    paths: options.Paths,
+    tasks: Annotated[
+        str,
+        typer.Option(
+            "--tasks", metavar="NAMES", help="Of staging,events,retrieval,few-shot,captions,localisation,concepts."
+        ),
+    ] = "staging,events,retrieval,few-shot,captions,localisation,concepts",
+    out: options.Out = None,
+    pool: Annotated[int, typer.Option("--pool", min=2, help="Epochs that retrieval looks among.")] = 1000,
+    subject_separator: Annotated[
+        str, typer.Option("--subject-separator", help="A study's subject is its name up to this; empty: the name.")
+    ] = "",
+    device: options.Device = "auto",
+    batch: options.Batch = 0,
+    seed: options.Seed = 0,
+    on_error: options.OnError = "continue",
+    montage: options.MontageFile = None,
+    json: options.Json = False,
+) -> None:
+    """Judge a model on scored studies that it was not trained on.
+
+    Stages, events, retrieval both ways, few-shot curves, captions fact by fact, events with their times, and event
+    types found from ten examples; intervals are 95 % bootstrap over subjects. With --out: evaluation.json and .csv.
+
+    [bold]Examples[/]
+
+      sleepcli evaluate nano scored/
+
+      sleepcli evaluate runs/ours scored/ --tasks staging,localisation --out figures
+    """
+    from core.inference.evaluation import EvaluationOptions, JudgeTask, evaluate
+
+    wishes = EvaluationOptions(tuple(tasks.split(",")), pool, subject_separator, seed=seed)
+    wishes.check()
+    choice = model_choice(model, device, batch, 1)
+    task = JudgeTask(choice, reading(montage), wishes, [])
+    rows = run_studies(task, paths, RunOptions("evaluate", on_error=on_error, about=about_model(choice, {})), _quiet)
+    found = evaluate(task.found, choice.engine(), wishes) if task.found else None
+    if found is not None:
+        if out is not None:
+            _write(found, out)
+        if ui.wants_json(json):
+            ui.json_lines([found.to_json()])
+        else:
+            _show(found)
+    finish(rows)
+
+
+def _quiet(_: StudyRow) -> None:
+    """The figures of all studies come at the end."""
+
+
+def _write(found: "Evaluation", out: Path) -> None:
+    entry = found.to_json()
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(entry["figures"])
+    write_text(out / "evaluation.csv", text.getvalue())
+    write_text(out / "evaluation.json", json_text.dumps(entry, indent=1) + "\n")
+
+
+def _show(found: "Evaluation") -> None:
+    about = found.about
+    ui.note(f"{about['model']}: {about['studies']} studies of {about['subjects']} subjects, {about['epochs']} epochs")
+    for task in dict.fromkeys(row.task for row in found.rows):
+        ui.table(
+            task, ["", "figure", "value", "95 % interval", "n"], [_cells(row) for row in found.rows if row.task == task]
+        )
+
+
+def _cells(row: "Row") -> list[str]:
+    interval = f"{row.low:.3f} to {row.high:.3f}" if row.low == row.low else ""
+    return [row.what, row.figure, f"{row.value:.3f}" if row.value == row.value else "not known", interval, str(row.n)]
