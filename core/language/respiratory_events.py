@@ -14,6 +14,8 @@ from core.psg.preprocess import Trace
 from core.psg.scoring import Event
 
 BASELINE_SECONDS = 120  # before, in which breathing is called usual (AASM: stable breathing of two minutes)
+AFTER_SECONDS = 60  # in which breathing has to come back to four fifths of it: a sensor that slipped stays small
+COMES_BACK = 0.8
 BASELINE_PERCENTILE = 80  # AASM takes the three largest breaths where breathing is not stable
 CESSATION = 0.2  # of the baseline: breathing has all but ceased, whatever the saturation does
 CESSATION_EDGE = 0.5  # of the baseline, where such an event begins and ends
@@ -21,10 +23,13 @@ APNEA = 0.15  # of the baseline: AASM's drop of 90 %, and what heartbeat, noise 
 APNEA_SHARE = 30  # per cent of an apnea that has to lie below it
 HYPOPNEA = 0.7  # of the baseline: AASM's drop of 30 %
 HYPOPNEA_ALONE = 0.5  # where no saturation can confirm it
+HYPOPNEA_DEEP = 0.4  # of the baseline: so deep that an arousal nearly always ends it, where no desaturation does
 SHORTEST = 10.0  # s (AASM)
 LONGEST = 120.0  # s; a longer change of amplitude is a change of sensor or posture
 JOINED = 2  # s of recovery that do not end an event
 DESATURATION_LAG = 45.0  # s from the end of an event to the onset of the desaturation that it caused
+DESATURATION_LEAD = 4.0  # s at least from the onset of an event to that of its desaturation: lung, blood, finger
+CONFIRMING_FALL = 2.5  # points that the averaged readings fall where an oximeter falls by AASM's 3
 NO_EFFORT = 0.25  # of the effort's baseline
 SOME_EFFORT = 0.4  # of the effort's baseline
 LEAST_SEEN = 0.5  # of an apnea's seconds that a belt has to show for the apnea to be typed
@@ -54,10 +59,12 @@ def respiratory_events(
     """Find apneas and hypopneas (AASM manual 2.6, section VIII).
 
     Airflow, nasal pressure or thermistor in any unit, is followed as the excursion of four seconds against the
-    80th percentile of the two minutes before. An apnea falls by 90 % for a third of its length, a hypopnea by
-    at least 30 % with a desaturation of 3 % that begins before 45 s after its end; both last 10 s or more. A fall by
-    80 % that is no apnea is a hypopnea even without its desaturation. An apnea is central without effort, mixed when
-    effort comes back before its end, obstructive otherwise. Without a saturation, a hypopnea has to fall by half.
+    80th percentile of the two minutes before, or less where breathing stays small in the minute after. An apnea falls
+    by 90 % for a third of its length, a hypopnea by at least 30 % with a desaturation of 3 % that begins between 4 s
+    after its onset and 45 s after its end; both last 10 s or more. A desaturation confirms one event, the last that
+    began before it. A fall by 60 % is a hypopnea even without its desaturation. An apnea is central without effort,
+    mixed when effort comes back before its end, obstructive otherwise. Without a saturation, a hypopnea has to fall by
+    half.
     Arousals, where they are known, confirm a hypopnea as a desaturation does. Wake is not told from sleep here: the
     caller keeps the events of sleep.
 
@@ -74,7 +81,7 @@ def respiratory_events(
     -------
     tuple[Event, ...]
         In order of onset, with a confidence: 0.9 for an apnea (0.6 without an effort to type it), 0.8 for a hypopnea
-        with its desaturation or arousal, 0.5 for one of 80 % without either, 0.4 for one that only airflow can show;
+        with its desaturation or arousal, 0.5 for one of 60 % without either, 0.4 for one that only airflow can show;
         none without a usable airflow.
     """
     found = breathing_events(traces, states)
@@ -107,30 +114,41 @@ def breathing_events(traces: Mapping[str, Trace], states: NDArray[np.uint8]) -> 
         return BreathingEvents((), ())
     efforts = [course for name in ("THX", "ABD") if (course := _course(traces, states, name)) is not None]
     saturation = oxygen_course(traces, states, n_epochs)
-    falls = desaturations(saturation)
-    events, reductions = [], []
     cessations = _spans(airflow.relative, CESSATION, CESSATION_EDGE)
+    shallow = [
+        (start, end)
+        for start, end in _spans(airflow.relative, HYPOPNEA, HYPOPNEA)
+        if not any(start < other_end and end > other_start for other_start, other_end in cessations)
+    ]
+    linked = _confirmed([*cessations, *shallow], desaturations(saturation, CONFIRMING_FALL))
+    events, reductions = [], []
     for start, end in cessations:
         if np.percentile(_inner(airflow, start, end), APNEA_SHARE) <= APNEA:
             events.append(_apnea(start, end, efforts))
         else:
-            events.append(Event("hypopnea", start, end - start, 0.8 if _linked(start, end, falls) else 0.5))
-    for start, end in _spans(airflow.relative, HYPOPNEA, HYPOPNEA):
-        if any(start < other_end and end > other_start for other_start, other_end in cessations):
-            continue
+            events.append(Event("hypopnea", start, end - start, 0.8 if (start, end) in linked else 0.5))
+    for start, end in shallow:
         known = np.isfinite(saturation[int(start) : int(end + DESATURATION_LAG)]).mean() > 0.5
-        deep = float(np.median(_inner(airflow, start, end))) <= HYPOPNEA_ALONE
-        if _linked(start, end, falls):
+        depth = float(np.median(_inner(airflow, start, end)))
+        if (start, end) in linked:
             events.append(Event("hypopnea", start, end - start, 0.8))
-        elif not known and deep:
-            events.append(Event("hypopnea", start, end - start, 0.4))
+        elif depth <= (HYPOPNEA_DEEP if known else HYPOPNEA_ALONE):
+            events.append(Event("hypopnea", start, end - start, 0.5 if known else 0.4))
         else:
             reductions.append(Event("hypopnea", start, end - start, 0.2))
     return BreathingEvents(tuple(sorted(events, key=lambda event: event.onset)), tuple(reductions))
 
 
-def _linked(start: float, end: float, falls: Sequence[Event]) -> bool:
-    return any(start <= fall.onset <= end + DESATURATION_LAG for fall in falls)
+def _confirmed(spans: Sequence[tuple[float, float]], falls: Sequence[Event]) -> set[tuple[float, float]]:
+    """Give the spans that a desaturation confirms: each confirms the last span that began before it."""
+    confirmed = set()
+    for fall in falls:
+        causes = [
+            (start, end) for start, end in spans if start + DESATURATION_LEAD <= fall.onset <= end + DESATURATION_LAG
+        ]
+        if causes:
+            confirmed.add(max(causes))
+    return confirmed
 
 
 def _inner(course: _Course, start: float, end: float) -> NDArray[np.float64]:
@@ -150,6 +168,10 @@ def _course(traces: Mapping[str, Trace], states: NDArray[np.uint8], name: str) -
     usual = ndimage.percentile_filter(
         size[rows], BASELINE_PERCENTILE, size=BASELINE_SECONDS, origin=BASELINE_SECONDS // 2 - 1, mode="nearest"
     )
+    after = ndimage.percentile_filter(
+        size[rows], BASELINE_PERCENTILE, size=AFTER_SECONDS, origin=1 - AFTER_SECONDS // 2, mode="nearest"
+    )
+    usual = np.minimum(usual, after / COMES_BACK)
     floor = 0.1 * np.median(usual)  # a long silence must not become the measure of all breathing
     relative = np.full(len(size), np.nan)
     relative[rows] = size[rows] / np.maximum(usual, max(floor, 1e-12))
