@@ -3,8 +3,7 @@
     python tests/benchmarks/fuzz_recording.py [--count 10000] [--seed 1]
 
 Each file has 5 s of processor time, so that a busy machine fails none, and the process 1 GiB of memory. Failures are
-printed with the seed that makes them
-again (`--seed S --count 1`), and end the run with exit code 1.
+printed with the seed that makes them again (`--seed S --count 1`), and end the run with exit code 1.
 """
 
 import argparse
