@@ -90,6 +90,9 @@ def _draw_track(axes: "Axes", track: Track, figure: Figure) -> None:
     axes.tick_params(length=2, width=0.5, colors=LIGHT["muted"])
     axes.tick_params(axis="y", length=0)
     axes.set_title(track.title, loc="left", fontsize=7.5, pad=3, color=LIGHT["ink"])
+    for place, kind in enumerate(reversed(track.legend)):
+        at = (1.0 - 0.025 * (place + 1), 1.04)
+        axes.text(*at, f"\u25a0 {kind}", transform=axes.transAxes, fontsize=7.5, color=LIGHT[kind])
     for spine in axes.spines.values():
         spine.set_color(LIGHT["rule"])
     for order, mark in enumerate(track.marks, start=1):

@@ -66,6 +66,8 @@ class Track:
     """From back to front."""
     told: str = ""
     """The track in a sentence, for who cannot see it."""
+    legend: tuple[str, ...] = ()
+    """Kinds of bars whose colour has to be told, from left to right."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from core.inference.report.marks import Figure, Track, clock, hours_of
 from core.inference.report.markup import Markup, element, joined
 from core.inference.report.palette import css_colours
 from core.inference.report.payload import payload
-from core.inference.report.svg import plot, scale
+from core.inference.report.svg import LEGEND, legend, plot, scale
 from core.inference.report.tables import (
     agreement_table,
     channel_table,
@@ -166,10 +166,17 @@ def _track(track: Track, figure: Figure) -> Markup:
     label = f"{track.title}: {track.told}"
     return element(
         "figure",
-        element("figcaption", track.title),
+        element("figcaption", track.title, _legend(track)),
         element("div", drawn, class_="row", role="img", aria_label=label),
         class_="track",
     )
+
+
+def _legend(track: Track) -> Markup:
+    if not track.legend:
+        return Markup("")
+    width = LEGEND * len(track.legend)
+    return Markup(f'<svg class="legends" width="{width:g}" height="10" aria-hidden="true">{legend(track)}</svg>')
 
 
 def _axis(figure: Figure) -> Markup:

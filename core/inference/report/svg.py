@@ -12,6 +12,7 @@ from core.inference.report.palette import LIGHT
 LEFT, RIGHT = 64.0, 14.0  # points beside the plots of the figure alone
 TITLE, GAP, AXIS = 16.0, 10.0, 26.0  # points above a track, below it, and under the last one
 WIDTH = 1180.0
+LEGEND = 36.0  # points from one square of a legend to the next
 
 
 def plot(track: Track, duration: float, place: str = "") -> str:
@@ -37,6 +38,15 @@ def scale(track: Track, width: float = 56.0) -> str:
         f'<text x="{width - 6:g}" y="{tick.height + 3.5:.1f}">{escape(tick.text)}</text>' for tick in track.ticks
     )
     return f'<svg class="scale" width="{width:g}" height="{track.height:g}" aria-hidden="true">{texts}</svg>'
+
+
+def legend(track: Track, x: float = 0.0, y: float = 0.0) -> str:
+    """Squares in the colours of a track's bars, each with its name, from a place to the right; empty without any."""
+    return "".join(
+        f'<rect class="bars {kind}" x="{x + LEGEND * k:g}" y="{y:g}" width="9" height="9"/>'
+        f'<text class="legend" x="{x + LEGEND * k + 13:g}" y="{y + 8.5:g}">{escape(kind)}</text>'
+        for k, kind in enumerate(track.legend)
+    )
 
 
 def _mark(mark: Bars | Line | Picture, duration: float, height: float) -> str:
@@ -95,6 +105,7 @@ def standalone(figure: Figure, title: str) -> str:
     parts, top = [], 34.0
     for track in figure.tracks:
         parts.append(f'<text class="title" x="{LEFT:g}" y="{top + 11:g}">{escape(track.title)}</text>')
+        parts.append(legend(track, WIDTH - RIGHT - LEGEND * len(track.legend), top + 2))
         top += TITLE
         for tick in track.ticks:
             parts.append(

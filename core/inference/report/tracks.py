@@ -107,7 +107,7 @@ def _probabilities(model: Staging) -> Track | None:
     best = np.nanmax(model.probabilities, axis=1, initial=0.0)[known]
     told = f"the mean probability of the likeliest stage is {best.mean():.2f}" if best.size else "no epoch was staged"
     ticks = (Tick(4.0, "1"), Tick(height - 2.0, "0"))
-    return Track("probability", "Probability of each stage by the model", height, ticks, tuple(marks), told)
+    return Track("probability", "Probability of each stage by the model", height, ticks, tuple(marks), told, LEVELS)
 
 
 def _spectrogram(contents: Contents) -> Track | None:

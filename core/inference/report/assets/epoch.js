@@ -60,8 +60,9 @@ function drawCaptions() {
   const parts = [];
   const found = eventsIn(current);
   if (human() !== null) parts.push(made("p", { class: "count" }, human()));
-  night.domains.forEach((domain, k) => {
-    const text = night.captions[current][k];
+  const order = [...night.domains].sort((a, b) => (b === "stage_event") - (a === "stage_event"));
+  order.forEach((domain) => {
+    const text = night.captions[current][night.domains.indexOf(domain)];
     if (text) parts.push(made("h3", {}, TITLES[domain] ?? domain), made("p", {}, text));
   });
   if (found.length) {
