@@ -122,10 +122,15 @@ def table_of_night(study: PreparedStudy, night: Night) -> StudyTable:
         **_measured_columns(night),
         **_state_columns(study),
         **_event_columns(night, study.n_epochs),
-        **{name: [summary["statistics"].get(name)] * study.n_epochs for name in NIGHT_FIGURES},
+        **{name: [_short(summary["statistics"].get(name))] * study.n_epochs for name in NIGHT_FIGURES},
         **_text_columns(study, night),
     }
     return StudyTable(study.study, {name: columns[name] for name in COLUMNS}, night.embeddings, _night_row(summary))
+
+
+def _short(figure: float | None) -> float | None:
+    """A figure of the night with as many digits as the table's columns keep."""
+    return None if figure is None else round(float(figure), 2)
 
 
 def _night_row(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,7 +158,7 @@ def _place_columns(study: PreparedStudy) -> dict[str, Sequence[Any]]:
         "epoch": list(range(count)),
         "onset": onsets,
         "until_end": [length - onset for onset in onsets],
-        "night_fraction": [round(onset / length, 6) for onset in onsets],
+        "night_fraction": [round(onset / length, 5) for onset in onsets],
         "clock": [_clock(study.start, onset) for onset in onsets],
     }
 

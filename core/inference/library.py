@@ -30,6 +30,8 @@ MANY_FRAGMENTS = 64
 """Appended pieces after which a table is compacted."""
 APPROXIMATE_FROM = 100_000
 """Epochs from which an approximate index is worth its error; below it every search is exact."""
+ROUNDS, SAMPLES = 20, 64
+"""Rounds of clustering, and epochs a cluster that it is trained on: more made the index slower to build, not better."""
 KEPT_FOR = timedelta(hours=1)
 """Age at which old versions go; a reader that began before may still be reading younger ones."""
 TRIES = 20
@@ -157,7 +159,7 @@ class Library:
             The library cannot be written.
         """
         write = uuid.uuid4().hex
-        night = {**table.night, **vars(key), ORIGIN: key.origin, "model_hash": self._model_hash}
+        night = {**table.night, "study": table.study, **vars(key), ORIGIN: key.origin, "model_hash": self._model_hash}
         self._replace(self.epochs, epoch_rows(table, key, write, self.epochs.schema), table.study, write, key)
         self._replace(self.studies, study_rows(night, write, self.studies.schema), table.study, write, key)
 
@@ -208,9 +210,13 @@ class Library:
         words = FTS(base_tokenizer="whitespace", stem=False, remove_stop_words=False, ascii_folding=False)
         wanted: dict[str, Any] = {"study": BTree(), "words": words, "stage": Bitmap(), "position": Bitmap()}
         if count >= APPROXIMATE_FROM:
-            parts = max(16, round(count**0.5))
-            sub_vectors = max(n for n in (8, 16, 32, 64) if n <= self.dimensions and self.dimensions % n == 0)
-            wanted["embedding"] = IvfPq(distance_type="dot", num_partitions=parts, num_sub_vectors=sub_vectors)
+            wanted["embedding"] = IvfPq(
+                distance_type="dot",
+                num_partitions=round(count**0.5),
+                num_sub_vectors=max(n for n in (1, 2, 4, 8, 16, 32) if self.dimensions % n == 0),
+                max_iterations=ROUNDS,
+                sample_rate=SAMPLES,
+            )
         there = {name for index in self.epochs.list_indices() for name in index.columns}
         for column, config in wanted.items():
             if column not in there:

@@ -23,7 +23,7 @@ SCORE_DIGITS = 4
 WORDS_SHARE = 0.25
 """Weight of the words beside the meaning in a score. Scores are added, not ranks: captions say the same of thousands of
 epochs, so that a rank among them would be an accident."""
-CANDIDATES = 100
+CANDIDATES = 50
 """Epochs of each kind of retrieval that are scored exactly."""
 
 
