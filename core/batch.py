@@ -61,7 +61,7 @@ class _Rows:
     def __init__(self, options: BatchOptions, studies: set[str]) -> None:
         self.options = options
         self.studies = studies
-        self.journal = Journal(options.out)
+        self.journal = Journal(options.out, options.work)
         self.rows: list[StudyRow] = []
         if options.out is not None:
             remove_leftovers(options.out, studies)

@@ -22,6 +22,8 @@ class Entry:
     """Hash of all that its outputs depend on."""
     content: str
     """Hash of its sources."""
+    work: str = ""
+    """Name of the work, such as the command: one folder may hold the outputs of several."""
     stamps: tuple[Stamp, ...] = ()
     """What the sources looked like; empty where that proves nothing."""
     outcome: str = "done"
@@ -70,6 +72,8 @@ class Journal:
     ----------
     out
         The output folder, or None.
+    work
+        Name of the work.
 
     Raises
     ------
@@ -77,9 +81,10 @@ class Journal:
         When the journal cannot be opened for writing.
     """
 
-    def __init__(self, out: Path | None) -> None:
+    def __init__(self, out: Path | None, work: str = "") -> None:
         self.out = out
-        self._entries: dict[str, Entry] = {}
+        self.work = work
+        self._entries: dict[str, dict[str, Entry]] = {}
         self._is_cut = False
         if out is None:
             return
@@ -99,11 +104,18 @@ class Journal:
                 entry = Entry(**facts | {"stamps": stamps, "warnings": tuple(facts["warnings"])})
             except (ValueError, KeyError, TypeError, AttributeError):
                 continue  # the last line of a killed run may be cut; its study is done again
-            self._entries[entry.study] = entry
+            self._keep(entry)
+
+    def _keep(self, entry: Entry) -> None:
+        """Remember an entry, and forget those of other works whose files it has overwritten."""
+        works = self._entries.setdefault(entry.study, {})
+        works[entry.work] = entry
+        for work in [work for work in works if work != entry.work and {*works[work].files} & {*entry.files}]:
+            del works[work]
 
     def entry(self, study: str) -> Entry | None:
-        """What became of a study before."""
-        return self._entries.get(study)
+        """What became of a study before, in this work."""
+        return self._entries.get(study, {}).get(self.work)
 
     def add(self, row: StudyRow) -> str:
         """Note a study that is done, or failed for good.
@@ -116,7 +128,7 @@ class Journal:
         if self.out is None or not row.key or not (row.outcome == "done" or row.lasting):
             return ""
         entry = Entry(
-            row.study, row.key, row.content, row.stamps, row.outcome,
+            row.study, row.key, row.content, self.work, row.stamps, row.outcome,
             {name: _size(self.out / name) for name in row.result.files}, row.result.figures, row.result.warnings,
             row.message, row.hint, row.code,
         )  # fmt: skip

@@ -27,6 +27,8 @@ class BatchOptions:
     """`continue` with the other studies, or `abort` at the first failure."""
     key: str = ""
     """What the outputs depend on besides the study: model hash and options."""
+    work: str = ""
+    """Name of the work, such as the command, in the journal."""
     timeout: float | None = None
     """Seconds for one study; a worker that needs more is ended. None waits for ever."""
     retry_failed: bool = False

@@ -24,6 +24,7 @@ class CopyTask:
     """Writes the study's bytes upside down; refuses a study that says so."""
 
     out: Path
+    suffix: str = "txt"
 
     def __call__(self, item: StudyInput) -> Outcome:
         content = item.path.read_text()
@@ -31,8 +32,8 @@ class CopyTask:
             raise StudyError("The study is broken.", "Mend it.")
         if content.startswith("bug"):
             raise ZeroDivisionError(content)
-        write_text(self.out / f"{item.study}.txt", content[::-1])
-        return Outcome((f"{item.study}.txt",), {"letters": len(content)})
+        write_text(self.out / f"{item.study}.{self.suffix}", content[::-1])
+        return Outcome((f"{item.study}.{self.suffix}",), {"letters": len(content)})
 
     def sources(self, item: StudyInput) -> Sequence[Path]:
         return (item.path,)
@@ -122,6 +123,21 @@ def test_rerun_skips_what_is_done_and_redoes_what_changed(folder: Path, tmp_path
     (out / "other.txt").unlink()
     assert outcomes(options) == {"a_night": "done", "b_night": "skipped", "other": "done"}
     assert set(outcomes(BatchOptions(out, key="model 2")).values()) == {"done"}
+
+
+def test_one_folder_holds_the_outputs_of_several_works(folder: Path, tmp_path: Path) -> None:
+    """One work does not pass for another, and one that overwrites another's files has it done again."""
+    out, items = tmp_path / "out", expand([str(folder)])
+
+    def outcomes(work: str, suffix: str) -> set[str]:
+        options = BatchOptions(out, work=work)
+        return {row.outcome for row in run(CopyTask(out, suffix), items, options)}
+
+    assert outcomes("stage", "txt") == outcomes("embed", "npy") == {"done"}
+    assert outcomes("stage", "txt") == outcomes("embed", "npy") == {"skipped"}
+    assert outcomes("caption", "txt") == {"done"}
+    assert outcomes("stage", "txt") == {"done"}
+    assert outcomes("embed", "npy") == {"skipped"}
 
 
 def test_journal_with_a_cut_line_is_read(folder: Path, tmp_path: Path) -> None:
