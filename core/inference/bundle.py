@@ -78,6 +78,8 @@ class Bundle:
     """Number format of the weights."""
     staging: StagingFacts
     """Constants of zero-shot staging."""
+    stage_head: BundleFile | None
+    """Linear head of an adapted model (`core.inference.adaptation`), which stages in the prompts' place."""
     event_thresholds: Mapping[str, float]
     """Probability at which the night model's event is one, by type; empty where the bundle has no event graph."""
     content_hash: str
@@ -204,6 +206,7 @@ def _parse(folder: Path, description: dict[str, Any], content_hash: str) -> Bund
         graphs=graphs,
         precision=str(description["precision"]),
         staging=_staging(description.get("staging") or {}),
+        stage_head=_checked(folder, description["stage_head"]) if description.get("stage_head") else None,
         event_thresholds={str(kind): float(p) for kind, p in (description.get("event_thresholds") or {}).items()},
         content_hash=content_hash,
         description=description,

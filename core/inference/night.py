@@ -108,7 +108,8 @@ def read_night(
         seen_eeg = seen(study, EEG).any()
         staging = unstaged(study.n_epochs)
         if seen_eeg:
-            staging = stage_course(study, engine) or stage_embeddings(embeddings, study, engine)
+            by_course = stage_course(study, engine) if engine.bundle.stage_head is None else None
+            staging = by_course or stage_embeddings(embeddings, study, engine)
     found = _model_events(study, engine, drafts)
     settled = settle_events(scored, found.events, measurements, staging.stages, found.sees, found.trusted)
     return Night(

@@ -9,6 +9,7 @@ from core.errors import StudyError
 from core.inference.bundle import StagingFacts
 from core.inference.course_graphs import STAGES_GRAPH, stage_log_probabilities
 from core.inference.engine import Engine
+from core.inference.probes import LinearHead
 from core.language.band_course import EEGS, EOGS
 from core.language.prompts import stage_prompts
 from core.psg.channels import CHANNELS
@@ -18,6 +19,9 @@ from core.psg.store import PreparedStudy
 DIGITS = 4  # decimals of a probability wherever it is written
 _SMALLEST = 1e-12  # stands for the logarithm of zero
 EEG = ("EEG_C3", "EEG_C4")
+HEAD_FILE = "stage_head.npz"
+NIGHT_WEIGHT = 0.15
+"""Of the night model's log-probabilities beside an embedding of unit length, in a head's inputs."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def stage_study(study: PreparedStudy, engine: Engine, options: StagingOptions | 
     if scored := staging_of_scoring(study, options):
         return scored
     require_eeg(study)
-    if staged := stage_course(study, engine):
+    if engine.bundle.stage_head is None and (staged := stage_course(study, engine)):
         return staged
     return stage_embeddings(embed_study(study, engine), study, engine, options)
 
@@ -71,8 +75,31 @@ def stage_course(study: PreparedStudy, engine: Engine) -> Staging | None:
 
 
 def staging_channels(engine: Engine) -> tuple[str, ...]:
-    """Channels that staging reads: those of the night model where there is one, else all of the bundle's."""
-    return (*EEGS, *EOGS) if STAGES_GRAPH in engine.bundle.graphs else engine.bundle.channels
+    """Channels that staging reads: those of the night model where it stages alone, else all of the bundle's."""
+    alone = STAGES_GRAPH in engine.bundle.graphs and engine.bundle.stage_head is None
+    return (*EEGS, *EOGS) if alone else engine.bundle.channels
+
+
+def head_inputs(embeddings: NDArray[np.float32], study: PreparedStudy, engine: Engine) -> NDArray[np.float64]:
+    """What a head made by adaptation reads: the embedding, and what the night model says where there is one.
+
+    Returns
+    -------
+    ndarray
+        [N, D] or [N, D + 5]; log-probabilities of the night model come on the scale of embeddings.
+    """
+    scores = stage_log_probabilities(study, engine)
+    if scores is None:
+        return embeddings.astype(np.float64)
+    return np.concatenate([embeddings.astype(np.float64), NIGHT_WEIGHT * np.maximum(scores, -6.0)], axis=1)
+
+
+def _head(engine: Engine) -> LinearHead:
+    """The head of an adapted bundle."""
+    head = engine.bundle.stage_head
+    assert head is not None
+    with np.load(head.path, allow_pickle=False) as stored:
+        return LinearHead(stored["mean"], stored["weights"], stored["bias"])
 
 
 def embed_study(study: PreparedStudy, engine: Engine) -> NDArray[np.float32]:
@@ -129,10 +156,14 @@ def stage_embeddings(
 ) -> Staging:
     """Stage epochs that are embedded already; an epoch without usable EEG is `?`."""
     options = options or StagingOptions()
-    evidence = stage_evidence(embeddings, stage_anchors(engine), engine.bundle.staging)
+    if engine.bundle.stage_head is not None:
+        evidence = _head(engine).scores(head_inputs(embeddings, study, engine))
+    else:
+        evidence = stage_evidence(embeddings, stage_anchors(engine), engine.bundle.staging)
     scorable = seen(study, EEG)
     evidence[~scorable] = 0.0  # nothing is known: the neighbours decide, and nothing is printed
-    if options.smooth:
+    heeds_the_night = engine.bundle.stage_head is not None and STAGES_GRAPH in engine.bundle.graphs
+    if options.smooth and not heeds_the_night:
         posterior = posterior_marginals(evidence, np.array(engine.bundle.staging.transitions))
     else:
         posterior = np.exp(evidence - evidence.max(axis=1, keepdims=True))

@@ -9,6 +9,8 @@ import typer
 
 from sleepcli import options, ui
 from sleepcli.extras import training_room
+from sleepcli.model import about_model, model_choice
+from sleepcli.run import RunOptions, finish, run_studies
 
 if TYPE_CHECKING:
     from training.progress import TrainEvent
@@ -102,6 +104,13 @@ def train(
         Path | None,
         typer.Option("--tracks", metavar="DIR", help="With --night: band-power tracks of scored nights (.npz) too."),
     ] = None,
+    adapt: Annotated[
+        str | None,
+        typer.Option("--adapt", metavar="NAME|DIR", help="Adapt this model to the scored studies instead; no torch."),
+    ] = None,
+    shots: Annotated[
+        int, typer.Option("--shots", min=0, help="With --adapt: epochs of each stage to learn from; 0: all scored.")
+    ] = 0,
     json: options.Json = False,
 ) -> None:
     """Train a model on prepared studies; the same command resumes a run that was stopped.
@@ -120,16 +129,41 @@ def train(
       sleepcli export runs/first --out models/first
 
       sleepcli train prepared --night --out runs/night
+
+      sleepcli train scored/ --adapt nano --shots 30 --out models/ours
     """
+    if adapt is not None:
+        return _adapt(adapt, stores, out, (shots, seed or 0, subject_separator or ""), json)
     if night:
         return _train_night(stores, out, tracks, (held_out, subject_separator, seed, threads), json)
-    apart = ("recipe", "json", "stores", "night", "tracks")
+    apart = ("recipe", "json", "stores", "night", "tracks", "adapt", "shots")
     given = {name: value for name, value in locals().items() if name not in (*apart, "apart")}
     with training_room("train"):
         from training.loop import train as train_events
         from training.recipe import options_of, read_recipe
     wishes = options_of(read_recipe(recipe) if recipe else {}, {**given, "stores": tuple(stores)})
     _follow(train_events(wishes), json)
+
+
+def _adapt(model: str, stores: list[Path], out: Path, wishes: tuple[int, int, str], json: bool) -> None:
+    """Fit a stage head to scored studies and write a bundle that has it."""
+    from core.inference.adaptation import AdaptOptions, GatherTask, adapt
+    from core.inference.tasks import Reading
+
+    options = AdaptOptions(shots=wishes[0], seed=wishes[1], separator=wishes[2])
+    choice = model_choice(model, "auto", 0, 1)
+    task = GatherTask(choice, Reading(), options.separator, [])
+    about = about_model(choice, {})
+    rows = run_studies(task, [str(store) for store in stores], RunOptions("train", about=about), lambda _: None)
+    if task.found:
+        figures = adapt(task.found, choice.engine().bundle, out, options)
+        if ui.wants_json(json):
+            ui.json_lines([{"model": str(out), **figures}])
+        kappa = f", Cohen's kappa {figures['kappa']:.3f} across subjects" if "kappa" in figures else ""
+        ui.note(
+            f"Fitted to {figures['epochs']} epochs of {figures['studies']} studies{kappa}. Use it with --model {out}."
+        )
+    finish(rows)
 
 
 def _train_night(
