@@ -137,7 +137,7 @@ def ask(text: str, store: Store, engine: Engine, wishes: Wishes | None = None) -
     expression = checked_expression(wishes.where) if wishes.where.strip() else ""
     where = " AND ".join(part for part in (question.sql, expression) if part)
     if wishes.like:
-        study, epoch = _place(wishes.like)
+        study, epoch = place_of(wishes.like, "--like")
         rows = store.embeddings(study)
         if epoch >= len(rows):
             there = f"it has {len(rows)}" if len(rows) else "there is no such study"
@@ -151,10 +151,11 @@ def ask(text: str, store: Store, engine: Engine, wishes: Wishes | None = None) -
     return Asked(question, where, vector, asked_words(question.rest), wishes.limit, None, expression)
 
 
-def _place(text: str) -> tuple[str, int]:
+def place_of(text: str, what: str) -> tuple[str, int]:
+    """Read `STUDY:EPOCH`; UsageError, which names `what` it was, where it is none."""
     study, colon, epoch = text.rpartition(":")
     if not colon or not study or not epoch.isdecimal():
-        raise UsageError(f"--like {text} is no epoch.", "Give STUDY:EPOCH, such as night01:120.")
+        raise UsageError(f"{what} {text} is no epoch.", "Give STUDY:EPOCH, such as night01:120.")
     return study, int(epoch)
 
 

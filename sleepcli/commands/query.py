@@ -45,6 +45,12 @@ def query(
     answer: Annotated[
         bool, typer.Option("--answer", help="Answer in a sentence: counts, shares, times and extremes.")
     ] = False,
+    concepts: Annotated[
+        Path | None,
+        typer.Option(
+            "--concepts", metavar="FILE", help="TOML file with concepts of your own that the question may name."
+        ),
+    ] = None,
     top: Annotated[int, typer.Option("--top", "-k", min=1, help="How many hits to give.")] = 10,
     model: options.Model = "nano",
     device: options.Device = "auto",
@@ -83,6 +89,8 @@ def query(
     choice = model_choice(model, device, batch, 1)
     store, rows = _store(places, library, choice, RunOptions("query", on_error=on_error), where, montage, no_scoring)
     asked = ask(text, store, choice.engine(), Wishes(top, where, like))
+    if concepts is not None:
+        asked = _by_concept(asked, text, concepts, store, choice)
     ui.note(f"understood: {asked}; {store.count(asked.where)} epochs match")
     if answer:
         _tell(asked, store, json)
@@ -94,6 +102,18 @@ def query(
             cells = ([row[name] for name in columns] for row in found)
             ui.table(text or like or where, [HEADINGS.get(name, name) for name in columns], cells)
     finish(rows)
+
+
+def _by_concept(asked: "Asked", text: str, file: Path, store: "Store", choice: "ModelChoice") -> "Asked":
+    """Rank by the concept that the question names."""
+    from core.inference.concepts import named, ranked_by, read_concepts
+
+    concepts = read_concepts(file)
+    concept = named(text, concepts)
+    if concept is None:
+        names = ", ".join(concept.name for concept in concepts)
+        raise UsageError(f"The question names no concept of {file}.", f"It has {names}.")
+    return ranked_by(asked, concept, store, choice.engine())
 
 
 def _arguments(text: str, paths: Sequence[str], library: str | None, asked: bool) -> tuple[str, list[str]]:
