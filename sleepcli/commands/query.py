@@ -69,9 +69,9 @@ def query(
 
       sleepcli query "deep sleep without events" study.edf
 
-      sleepcli query "REM sleep with desaturation below 88 % and loss of chin tone" --library lab
+      sleepcli query "REM sleep with oxygen below 88 %" --library lab
 
-      sleepcli query "supine hypopneas longer than 30 s after 3 am" --library lab --localise
+      sleepcli query "supine hypopneas after 3 am" --library lab --localise
 
       sleepcli query "obstructive apnea in REM" --library lab --answer
 
