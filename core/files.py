@@ -89,7 +89,7 @@ def write_with(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def _cannot_write(path: Path, error: OSError) -> SleepcliError:
-    reason = (error.strerror or type(error).__name__).lower()
+    reason = (error.strerror or "the disk did not take all of it").lower()  # numpy gives a count of bytes alone
     return SleepcliError(
         f"{path} cannot be written: {reason}.",
         "Free some space or choose another folder; finished files are kept.",
