@@ -339,17 +339,23 @@ def _write_meta(run: Run, finished: bool) -> None:
     write_text(options.out / "meta.json", json.dumps(meta, indent=1) + "\n")
 
 
+LEAST_PRIOR = 1e-6
+"""Prior of a stage that no training night has: the logarithm of it exists, and any other stage goes before."""
+
+
 def staging_facts(run: Run, temperature: float) -> dict[str, Any]:
     """Give the constants of zero-shot staging: temperature, transitions and prior.
 
     Evidence is `temperature * cosine + log(prior)`. The network saw stages as the sampler drew them, so the
     prior takes that back: it is proportional to 1 / the sampler's share, and the evidence a likelihood that a
-    hidden Markov model may use with the transitions of the training nights.
+    hidden Markov model may use with the transitions of the training nights. A stage that was never seen is given last.
     """
-    prior = 1 / run.sampler.stage_shares
+    shares = stage_shares(run.training)
+    prior = np.where(shares > 0, 1 / run.sampler.stage_shares, 0.0)
+    prior = np.maximum(prior / prior.sum(), LEAST_PRIOR)
     return {
         "temperature": temperature,
         "transitions": np.round(transition_matrix(run.training), 6).tolist(),
-        "prior": np.round(prior / prior.sum(), 6).tolist(),
-        "shares": np.round(stage_shares(run.training), 6).tolist(),
+        "prior": np.round(prior, 6).tolist(),
+        "shares": np.round(shares, 6).tolist(),
     }
