@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from sleepcli.app import app
-from sleepcli.config import commands_of
+from sleepcli.config import commands_of, options_of
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -59,6 +59,25 @@ def test_every_option_has_a_help_text(name: str) -> None:
     for parameter in EVERY[name].params:
         if parameter.param_type_name == "option" and parameter.name not in ("help",):
             assert getattr(parameter, "help", None), f"{name} {parameter.opts}"
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_readme_names_every_option(name: str) -> None:
+    assert [option for option in options_of(EVERY[name]) if f"`--{option}`" not in README] == []
+
+
+def test_readme_names_files_that_exist() -> None:
+    text = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
+    named = re.findall(r"`((?:core|sleepcli|training|export|tests|docs)/[\w./]*)`|\]\(([\w./]+)\)", text)
+    paths = [code or link for code, link in named if "NAME" not in code]
+    assert len(paths) > 10
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_readme_sections_are_linked_as_they_are_called() -> None:
+    titles = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", README, flags=re.DOTALL), re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+    assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= anchors
 
 
 def check(line: str) -> None:
