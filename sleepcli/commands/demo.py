@@ -10,7 +10,6 @@ import typer
 from core.batch import Outcome, StudyInput, StudyRow
 from sleepcli import options, ui
 from sleepcli.commands.caption import show_captions
-from sleepcli.drawings.bars import stage_bars
 from sleepcli.model import about_model, model_choice
 from sleepcli.run import RunOptions, finish, run_studies
 
@@ -111,8 +110,6 @@ class DemoTask:
 
 def _show(row: StudyRow) -> None:
     show_captions(row)
-    if row.result.rows:
-        ui.draw(stage_bars([entry["stage"] for entry in row.result.rows]))
     kappa = row.result.figures["kappa"]
     ui.paragraph(f"Agreement of the model's stages with the simulated truth: Cohen's kappa {kappa:.2f}")
     answers = row.result.figures["answers"]
