@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from core.batch import Outcome, StudyInput
 from core.errors import StudyError
@@ -49,18 +50,22 @@ class IndexTask:
     """Folder or address."""
     choice: ModelChoice
     reading: Reading
+    named: bool = False
+    """Whether the caller named the study."""
 
     def __call__(self, item: StudyInput) -> Outcome:
         """Index one study."""
-        library = _library(self.library, self.choice.model)
+        library = _library(absolute(self.library), self.choice.model)
         key = self._key(item)
-        study = library.name_for(item.study, item.path, key)
+        naming = library.rename if self.named else library.name_for
+        study = naming(item.study, item.path, key)
+        figures: dict[str, Any] = {"study": study, "state": UNCHANGED}
         if library.holds(study, key):
-            return Outcome(figures={"study": study, "state": UNCHANGED})
+            return Outcome(figures=figures, rows=(figures,))
         prepared = self.reading.open(replace(item, study=study))
         library.add(table_of_study(prepared, self.choice.engine(), NightOptions(DOMAINS)), key)
         library.tidy()
-        figures = {"study": study, "state": "indexed", "epochs": prepared.n_epochs}
+        figures |= {"study": study, "state": "indexed", "epochs": prepared.n_epochs}
         return Outcome(figures=figures, rows=(figures,), warnings=prepared.repairs)
 
     def sources(self, item: StudyInput) -> Sequence[Path]:
@@ -75,6 +80,11 @@ class IndexTask:
         options = f"{self.reading.look_for_scoring} {self.reading.lights_off} {self.reading.lights_on}"
         digest = hashlib.sha256(f"{FORMAT} {' '.join(contents)} {options}".encode())
         return StudyKey(digest.hexdigest(), source_key(item.path))
+
+
+def absolute(place: str) -> str:
+    """A library's folder from the root; an address of an object storage as it is."""
+    return place if "://" in place else str(Path(place).absolute())
 
 
 @lru_cache(maxsize=1)

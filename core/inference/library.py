@@ -1,6 +1,7 @@
 """A library: the epochs of many studies in LanceDB tables, written by several at once and searched while written."""
 
 import hashlib
+import os
 import random
 import time
 import uuid
@@ -82,6 +83,7 @@ class Library:
     """
 
     def __init__(self, place: str, bundle: Bundle, create: bool = False) -> None:
+        os.environ.setdefault("LANCE_LOG", "error")  # its remarks on indexes are none for users
         import lancedb  # seconds, and only libraries need it
 
         self.place = place
@@ -127,7 +129,24 @@ class Library:
             )
 
     def name_for(self, study: str, path: Path, key: StudyKey) -> str:
-        """The study's name in the library: its own, or with its folders before it where another study has that name."""
+        """The study's name in the library: the one that it has there; a new one's own, or with its folders before it.
+
+        Folders come before a name that another study has.
+        """
+        known = self._select(self.studies, f"source = {quoted(key.source)}", ["study"])
+        if known:
+            return str(known[0]["study"])
+        return self._free_name(study, path, key)
+
+    def rename(self, study: str, path: Path, key: StudyKey) -> str:
+        """The name of a study that its caller has named; rows that it has under another name go."""
+        for row in self._select(self.studies, f"source = {quoted(key.source)}", ["study"]):
+            if row["study"] != study:
+                for table in (self.studies, self.epochs):
+                    self._safely(partial(table.delete, f"study = {quoted(row['study'])}"), "written")
+        return self._free_name(study, path, key)
+
+    def _free_name(self, study: str, path: Path, key: StudyKey) -> str:
         folders = path.absolute().parts[1:-1]
         names = [study, *("_".join((*folders[-depth:], study)) for depth in range(1, len(folders) + 1))]
         for name in names:

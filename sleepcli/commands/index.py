@@ -53,7 +53,7 @@ def index(
         choice = model_choice(model, device, batch, 1 if cluster else jobs)
         about = about_model(choice, {"library": library})
         opened = Library(library, choice.engine().bundle, create=True)
-        task = IndexTask(library, choice, reading(montage, no_scoring=no_scoring))
+        task = IndexTask(library, choice, reading(montage, no_scoring=no_scoring), study_id is not None)
         wanted = RunOptions("index", None, jobs, on_error, json, study_id, about, timeout, cluster=cluster)
         rows = run_studies(task, paths, wanted, _show)
         if any(row.outcome == "done" for row in rows):

@@ -75,7 +75,7 @@ def query(
 
       sleepcli query "obstructive apnea in REM" --library lab --answer
 
-      sleepcli query "periodic breathing" --library lab --by study --where "ahi > 15"
+      sleepcli query "periodic breathing" --library lab --by study --where "ahi>15"
 
       sleepcli query --like night01:120 --library lab
     """
