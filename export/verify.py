@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 
 from core.errors import ModelError
+from core.inference.onnx_runtime import ort
 from export.graphs import Graph
 
 TOLERANCE = 1e-4

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from core.errors import ModelError, UsageError
 from core.inference.book import DraftBook
 from core.inference.bundle import Bundle
+from core.inference.onnx_runtime import ort
 from core.inference.sessions import DEVICES, Sessions, usable_cpus
 from core.language.tokenizer import Tokenizer
 

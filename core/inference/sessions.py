@@ -6,11 +6,10 @@ import os
 import sys
 from typing import Any
 
-import onnxruntime as ort
-
 from core.errors import ModelError, UsageError
 from core.inference.bundle import Bundle
 from core.inference.kept import KeptFiles
+from core.inference.onnx_runtime import ort
 
 DEVICES = ("auto", "cpu", "cuda")
 LARGEST_KEPT = 256 << 20  # bytes of weights; a larger graph takes longer to read twice than to optimise

@@ -25,10 +25,10 @@ BEATS = 5.0
 
 def device(chosen: str) -> Iterator[Finding]:
     """Look at the providers, the driver, the CUDA libraries, and what a run would use."""
-    import onnxruntime
+    from core.inference.onnx_runtime import ort
 
     yield Finding("processor", "ok", f"{platform.machine()}, {platform.system()}")
-    yield Finding("onnxruntime providers", "ok", ", ".join(onnxruntime.get_available_providers()))
+    yield Finding("onnxruntime providers", "ok", ", ".join(ort.get_available_providers()))
     card = gpu_name()
     yield Finding("NVIDIA driver", "ok" if card else "note", card or "none; the CPU is used")
     if libraries := cuda_libraries():

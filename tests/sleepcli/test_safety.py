@@ -1,5 +1,7 @@
 """What must never happen: a connection that nobody asked for, a name of a patient in anything that is written."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +11,7 @@ import typer
 
 from sleepcli.app import app
 from tests.sleepcli.broken_studies import PLANTED, small_study
-from tests.sleepcli.conftest import Command
+from tests.sleepcli.conftest import ROOT, Command
 
 NETWORK = ("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo", "urllib.Request")
 NAME = PLANTED[:5].lower()
@@ -160,3 +162,20 @@ def test_header_that_claims_what_the_file_has_not_costs_no_memory(program: Comma
         tracemalloc.stop()
         assert "Unexpected" not in result.stderr
         assert peak < 50e6, fields
+
+
+def test_onnx_runtime_is_loaded_without_its_telemetry(model: Path, tmp_path: Path) -> None:
+    """Its official builds write a device identifier to the user's cache and send it; audit hooks do not see that."""
+    told = ("ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "CI", "XDG_CACHE_HOME", "XDG_DATA_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in told}
+    home = tmp_path / "home"
+    home.mkdir()
+    code = f"""
+from core.inference.bundle import load_bundle
+from core.inference.engine import Engine
+Engine(load_bundle({str(model)!r}), "cpu")
+"""
+    subprocess.run(
+        [sys.executable, "-c", code], env={**environment, "HOME": str(home), "PYTHONPATH": str(ROOT)}, check=True
+    )
+    assert not [path for path in home.rglob("*") if "microsoft" in str(path.relative_to(home)).lower()]
