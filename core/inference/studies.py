@@ -94,6 +94,8 @@ def _from_recording(path: Path, options: StudyOptions) -> PreparedStudy:
         raise _too_short(path, recording.duration)
     channel_map = resolve(recording.signals, options.montage)
     channel_map, traces = load_living(recording, channel_map, options.channels)
+    if not traces and options.channels is not None:  # what there is instead is told, and a scoring may be enough
+        channel_map, traces = load_living(recording, channel_map)
     if not traces:
         labels = ", ".join(signal.label for signal in recording.signals) or "none"
         raise StudyError(

@@ -98,6 +98,15 @@ def test_the_index_counts_from_lights_off_to_lights_on(program: Command, tmp_pat
     assert summary["statistics"]["rei"] == pytest.approx(inside * 6, abs=6)
 
 
+def test_with_a_scoring_beside_it_a_home_test_has_its_stages(program: Command, tmp_path: Path) -> None:
+    path = home_test(tmp_path, spo2=saturation())
+    rows = "".join(f"{30 * k},30,{'N2' if k % 2 else 'R'}\n" for k in range(2 * MINUTES))
+    path.with_suffix(".stages.csv").write_text("onset,duration,stage\n" + rows, encoding="utf-8")
+    result = program("stage", path)
+    assert result.returncode == 0, result.stderr
+    assert [json.loads(line)["stage"] for line in result.stdout.splitlines()][:4] == ["R", "N2", "R", "N2"]
+
+
 def test_staging_refuses_and_lists_what_is_there(program: Command, tmp_path: Path) -> None:
     assert_one_sentence(program("stage", home_test(tmp_path, spo2=saturation())), 3, "EEG", "THX", "AF")
 
