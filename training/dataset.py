@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.language.tokenizer import Tokenizer
-from core.psg.channels import CHANNELS
 from core.psg.scoring import EVENT_TYPES, STAGES
 from training.events import event_shares
 from training.losses import IGNORE
@@ -83,7 +82,6 @@ class Reader:
     texts: TextOptions
     augmentation: Augmentation | None
     """None: signals as they are, all channels (validation)."""
-    _order: dict[str, int] = field(default_factory=lambda: {c.name: i for i, c in enumerate(CHANNELS)})
 
     def batch(self, rows: Sequence[tuple[int, int]], seed: Sequence[int]) -> Batch:
         """Make the batch of some epochs.

@@ -112,9 +112,14 @@ def wrapped(objective: nn.Module, run: Run) -> Any:
     if run.ranks.world == 1:
         return objective
     weights = run.options.weights
-    every = weights.contrastive and weights.caption and (weights.reconstruction or run.model.reconstruction is None)
-    devices = [run.ranks.local] if run.device.type == "cuda" else None
-    return nn.parallel.DistributedDataParallel(objective, device_ids=devices, find_unused_parameters=not every)
+    rebuilt = weights.reconstruction or run.model.reconstruction is None
+    every = weights.contrastive and weights.caption and weights.head and rebuilt
+    return nn.parallel.DistributedDataParallel(
+        objective,
+        device_ids=[run.ranks.local] if run.device.type == "cuda" else None,
+        broadcast_buffers=False,
+        find_unused_parameters=not every,
+    )
 
 
 class _Gather(torch.autograd.Function):
@@ -168,7 +173,8 @@ def joined_ranks(device: torch.device, batch_size: int) -> Iterator[Ranks]:
             )
         torch.cuda.set_device(ranks.local)
     with _one_sentence(ranks):
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+        gpu = torch.device("cuda", ranks.local) if device.type == "cuda" else None
+        dist.init_process_group("nccl" if gpu else "gloo", timeout=TIMEOUT, device_id=gpu)
         try:
             yield ranks
         finally:

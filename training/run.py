@@ -175,26 +175,17 @@ def open_run(options: TrainOptions, ranks: Ranks = ALONE) -> Run:
     if options.threads:
         torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    studies = _open_studies(options)
-    split = split_subjects([study.subject for study in studies], options.held_out, options.seed)
-    training = [study for study in studies if study.subject in split.training]
-    validation = [study for study in studies if study.subject in split.validation]
+    split, training, validation = _split_studies(options)
     sampler = Sampler(training, options.sampler, options.seed)
-    config = options.model or preset(options.preset)
-    if not ranks.first:
-        ranks.wait()  # until the first one has written the tokenizer
-    tokenizer = _tokenizer(options, training, sampler, config)
-    if ranks.first:
-        ranks.wait()
-    config = replace(config, vocab_size=tokenizer.vocab_size)
+    tokenizer = _shared_tokenizer(options, training, sampler, ranks)
+    config = replace(options.model or preset(options.preset), vocab_size=tokenizer.vocab_size)
     model = SleepLM(config).to(device)
     head = torch.nn.Linear(config.embed_dim, len(STAGES)).to(device)
     event_head = EventHead(config.embed_dim).to(device) if options.weights.events else None
     learned = torch.nn.ModuleList([model, head] if event_head is None else [model, head, event_head])
     if options.compiled:
         model.signal.compile()
-    saved = checkpoint.latest(options.out / "checkpoints")
-    state = None if saved is None else checkpoint.load(saved)
+    state = _last_state(options)
     run = Run(
         options=options,
         device=device,
@@ -217,16 +208,20 @@ def open_run(options: TrainOptions, ranks: Ranks = ALONE) -> Run:
         ranks=ranks,
     )
     if state is not None:
-        _same_split(run)
-        run.restore(state)
-    ranks.wait()
+        _resume(run, state)
+    ranks.wait()  # all have read meta.json before the first one writes it
     if ranks.first:
         _write_meta(run, finished=False)
     return run
 
 
-def _same_split(run: Run) -> None:
-    """Refuse to go on with other subjects held out: the figures would be of subjects that were trained on."""
+def _last_state(options: TrainOptions) -> checkpoint.Checkpoint | None:
+    saved = checkpoint.latest(options.out / "checkpoints")
+    return None if saved is None else checkpoint.load(saved)
+
+
+def _resume(run: Run, state: checkpoint.Checkpoint) -> None:
+    """Go on from a checkpoint; not with other subjects held out, for figures of subjects that were trained on."""
     path = run.options.out / "meta.json"
     try:
         before = json.loads(path.read_text(encoding="utf-8"))["split"]
@@ -237,6 +232,7 @@ def _same_split(run: Run) -> None:
             f"The run {run.options.out} was begun with other subjects, or others of them held out.",
             "Give the stores, --seed, --held-out and --subject-separator of its start, or choose another --out.",
         )
+    run.restore(state)
 
 
 def device_of(name: str) -> torch.device:
@@ -261,12 +257,28 @@ def _bf16(precision: str, device: torch.device) -> bool:
     return precision == "bf16"
 
 
-def _open_studies(options: TrainOptions) -> list[TrainingStudy]:
+def _split_studies(options: TrainOptions) -> tuple[Split, list[TrainingStudy], list[TrainingStudy]]:
+    """Open the studies and hold out some subjects."""
     studies = []
     for path in find_stores(options.stores):
         subject = options.subjects.get(path.stem)
         studies.append(open_study(path, subject, options.subject_separator))
-    return studies
+    split = split_subjects([study.subject for study in studies], options.held_out, options.seed)
+    learning = set(split.training)
+    training = [study for study in studies if study.subject in learning]
+    return split, training, [study for study in studies if study.subject not in learning]
+
+
+def _shared_tokenizer(
+    options: TrainOptions, training: Sequence[TrainingStudy], sampler: Sampler, ranks: Ranks
+) -> Tokenizer:
+    """Let the first rank make the tokenizer, and every other one read it then."""
+    if not ranks.first:
+        ranks.wait()
+    tokenizer = _tokenizer(options, training, sampler, options.model or preset(options.preset))
+    if ranks.first:
+        ranks.wait()
+    return tokenizer
 
 
 def _tokenizer(

@@ -11,13 +11,13 @@ instead of one an epoch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.psg.scoring import STAGES
+from core.psg.scoring import EVENT_TYPES, STAGES
 from training.studies import OPEN_STUDIES, UNKNOWN, TrainingStudy
 
 WINDOW = OPEN_STUDIES - 16
@@ -63,6 +63,7 @@ class Sampler:
         self.options = options
         self.offsets = np.cumsum([0] + [len(study.stages) for study in studies])
         self._studies = studies
+        self._rules = WeightRules.of(((study.stages, study.events) for study in studies), options)
         weights = self._base()
         stages = np.concatenate([study.stages for study in studies])
         self.stage_shares = np.array([weights[stages == stage].sum() + 1e-9 for stage in range(len(STAGES))])
@@ -119,8 +120,9 @@ class Sampler:
         return bounded
 
     def _base(self) -> NDArray[np.float64]:
-        stages = np.concatenate([study.stages for study in self._studies])
-        return epoch_weights(stages, np.concatenate([study.events for study in self._studies]), self.options)
+        """Weigh every epoch, [N], study by study: what lies between is not held for all of them."""
+        rules = self._rules
+        return np.concatenate([rules.weigh(study.stages, study.events) for study in self._studies])
 
     def _look(self, number: int) -> None:
         """Take a new look at what is hard where one is due; the same batches see the same look after a resume."""
@@ -206,12 +208,35 @@ class Hardness:
         return np.where(seen, powers[losses], 1.0)
 
 
+@dataclass(frozen=True)
+class WeightRules:
+    """The weight of an epoch from its stage and events."""
+
+    by_stage: NDArray[np.float64]
+    """[5]."""
+    boosts: NDArray[np.float64]
+    """[8], what an event of each type adds to 1; the largest counts."""
+
+    @classmethod
+    def of(cls, indexes: Iterable[tuple[NDArray[np.int8], NDArray[np.bool_]]], options: SamplerOptions) -> WeightRules:
+        """Count the stages [n] and events [n, 8] of the studies."""
+        stages, events, epochs = np.zeros(len(STAGES), np.int64), np.zeros(len(EVENT_TYPES), np.int64), 0
+        for own_stages, own_events in indexes:
+            stages += np.bincount(own_stages[own_stages != UNKNOWN], minlength=len(STAGES))
+            events += own_events.sum(axis=0)
+            epochs += len(own_stages)
+        counts = np.maximum(stages, 1)
+        share = np.maximum(events / max(epochs, 1), 1e-4)
+        boosts = options.events * np.minimum(np.sqrt(0.02 / share), 4.0)  # an event in 2 % of epochs: + options.events
+        return cls((counts.sum() / (len(STAGES) * counts)) ** options.rare, boosts)
+
+    def weigh(self, stages: NDArray[np.int8], events: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Give the weights [n]; epochs without a stage weigh half."""
+        weights = np.where(stages == UNKNOWN, 0.5, self.by_stage[stages])
+        boosted: NDArray[np.float64] = weights * (1.0 + (events * self.boosts).max(axis=1, initial=0.0))
+        return boosted
+
+
 def epoch_weights(stages: NDArray[np.int8], events: NDArray[np.bool_], options: SamplerOptions) -> NDArray[np.float64]:
-    """Give the sampling weight of every epoch, `[N]`; epochs without a stage weigh half."""
-    counts = np.maximum(np.bincount(stages[stages != UNKNOWN], minlength=len(STAGES)), 1)
-    by_stage = (counts.sum() / (len(STAGES) * counts)) ** options.rare
-    weights = np.where(stages == UNKNOWN, 0.5, by_stage[stages])
-    share = np.maximum(events.mean(axis=0), 1e-4)
-    boost = options.events * np.minimum(np.sqrt(0.02 / share), 4.0)  # an event in 2 % of epochs: + options.events
-    boosted: NDArray[np.float64] = weights * (1.0 + (events * boost).max(axis=1, initial=0.0))
-    return boosted
+    """Give the sampling weight of every epoch of one study, `[N]`."""
+    return WeightRules.of([(stages, events)], options).weigh(stages, events)

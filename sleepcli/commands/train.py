@@ -1,13 +1,12 @@
 """`sleepcli train`: a model from prepared studies."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from sleepcli import options, ui
+from sleepcli import train_options as given
 from sleepcli.extras import training_room
 from sleepcli.model import about_model, model_choice
 from sleepcli.run import RunOptions, finish, run_studies
@@ -20,97 +19,27 @@ MINUTE, HOUR = 60, 3600
 
 
 def train(
-    stores: Annotated[
-        list[Path], typer.Argument(metavar="STORE...", help="Prepared .psg studies, or folders of them.")
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="RUN", help="Run folder; a run there is resumed.")],
-    preset: Annotated[
-        str | None,
-        typer.Option("--preset", metavar="NAME", help="tiny, nano, small, base or sleeplm-base.", show_default="nano"),
-    ] = None,
-    max_steps: Annotated[
-        int | None, typer.Option("--max-steps", min=0, help="Optimizer steps; 0: no limit.", show_default="0")
-    ] = None,
-    max_minutes: Annotated[
-        float | None, typer.Option("--max-minutes", min=0, help="Minutes; 0: no limit.", show_default="0")
-    ] = None,
-    recipe: Annotated[
-        Path | None,
-        typer.Option(
-            "--recipe", metavar="FILE", help="TOML file with any option of a run: loss weights, sampler, augmentation."
-        ),
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option("--batch-size", min=2, help="Epochs in a batch, over all GPUs.", show_default="64")
-    ] = None,
-    accumulate: Annotated[
-        int | None, typer.Option("--accumulate", min=1, help="Batches in an optimizer step.", show_default="1")
-    ] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option("--learning-rate", help="Peak learning rate.", show_default="0.001")
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            "--precision",
-            metavar="auto|fp32|bf16",
-            autocompletion=options.one_of("auto", "fp32", "bf16"),
-            help="auto: bf16 on a GPU that has it, else fp32.",
-            show_default="auto",
-        ),
-    ] = None,
-    compiled: Annotated[
-        bool | None,
-        typer.Option("--compile/--no-compile", help="Compile the network; minutes at the start.", show_default="no"),
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            "--device",
-            metavar="auto|cpu|cuda",
-            autocompletion=options.one_of("auto", "cpu", "cuda"),
-            help="auto takes CUDA if it is there.",
-            show_default="auto",
-        ),
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option("--threads", min=0, help="CPU threads; 0: all.", show_default="0")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", "-s", help="Same seed, same result.", show_default="0")] = None,
-    held_out: Annotated[
-        float | None,
-        typer.Option("--held-out", min=0, help="Share of the subjects held out for validation.", show_default="0.1"),
-    ] = None,
-    subject_separator: Annotated[
-        str | None,
-        typer.Option("--subject-separator", help="A study's subject is its name up to this; without it: the name."),
-    ] = None,
-    checkpoint_minutes: Annotated[
-        float | None,
-        typer.Option("--checkpoint-minutes", min=0, help="Minutes between checkpoints.", show_default="5"),
-    ] = None,
-    patience: Annotated[
-        int | None,
-        typer.Option("--patience", min=0, help="End after so many validations without a better one; 0: never."),
-    ] = None,
-    tensorboard: Annotated[
-        bool | None, typer.Option("--tensorboard/--no-tensorboard", help="Write TensorBoard files too.")
-    ] = None,
-    night: Annotated[
-        bool,
-        typer.Option("--night", help="Train the night model instead: stages and events from the course of a night."),
-    ] = False,
-    tracks: Annotated[
-        Path | None,
-        typer.Option("--tracks", metavar="DIR", help="With --night: band-power tracks of scored nights (.npz) too."),
-    ] = None,
-    adapt: Annotated[
-        str | None,
-        typer.Option("--adapt", metavar="NAME|DIR", help="Adapt this model to the scored studies instead; no torch."),
-    ] = None,
-    shots: Annotated[
-        int, typer.Option("--shots", min=0, help="With --adapt: epochs of each stage to learn from; 0: all scored.")
-    ] = 0,
+    stores: given.Stores,
+    out: given.Out,
+    preset: given.Preset = None,
+    max_steps: given.MaxSteps = None,
+    max_minutes: given.MaxMinutes = None,
+    recipe: given.Recipe = None,
+    batch_size: given.BatchSize = None,
+    learning_rate: given.LearningRate = None,
+    precision: given.Precision = None,
+    compiled: given.Compiled = None,
+    device: given.Device = None,
+    threads: given.Threads = None,
+    seed: given.Seed = None,
+    held_out: given.HeldOut = None,
+    subject_separator: given.SubjectSeparator = None,
+    checkpoint_minutes: given.CheckpointMinutes = None,
+    tensorboard: given.Tensorboard = None,
+    night: given.Night = False,
+    tracks: given.Tracks = None,
+    adapt: given.Adapt = None,
+    shots: given.Shots = 0,
     json: options.Json = False,
 ) -> None:
     """Train a model on prepared studies; the same command resumes a run that was stopped.
@@ -136,12 +65,18 @@ def train(
         return _adapt(adapt, stores, out, (shots, seed or 0, subject_separator or ""), json)
     if night:
         return _train_night(stores, out, tracks, (held_out, subject_separator, seed, threads), json)
-    apart = ("recipe", "json", "stores", "night", "tracks", "adapt", "shots")
-    given = {name: value for name, value in locals().items() if name not in (*apart, "apart")}
+    _train_network(recipe, locals(), json)
+
+
+def _train_network(recipe: Path | None, words: dict[str, Any], json: bool) -> None:
+    """Train a network with a recipe and with the options of the command line that are a run's."""
     with training_room("train"):
         from training.loop import train as train_events
+        from training.options import TrainOptions
         from training.recipe import options_of, read_recipe
-    wishes = options_of(read_recipe(recipe) if recipe else {}, {**given, "stores": tuple(stores)})
+    known = {field.name for field in fields(TrainOptions)}
+    ours = {name: value for name, value in words.items() if name in known}
+    wishes = options_of(read_recipe(recipe) if recipe else {}, {**ours, "stores": tuple(words["stores"])})
     _follow(train_events(wishes), json)
 
 
