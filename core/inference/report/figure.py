@@ -23,7 +23,7 @@ _WIDTH = 11.7  # inches, A4 across
 _LEFT, _RIGHT, _TOP, _BOTTOM, _BETWEEN = 0.9, 0.2, 0.55, 0.45, 0.34  # inches
 _TALLER = 0.85  # inches on paper for 72 points of a track
 _DPI = 200
-_COLOURS = {"heart-range": "R", "guide": "rule", "differs": "mark", "position": "muted"}
+_COLOURS = {"lights": "rule", "heart-range": "R", "guide": "rule", "differs": "mark", "position": "muted"}
 _STROKES = {"hypnogram": ("ink", 1.0), "oxygen": ("obstructive_apnea", 0.8), "heart": ("R", 0.8)}
 
 
@@ -91,8 +91,9 @@ def _draw_track(axes: "Axes", track: Track, figure: Figure) -> None:
     axes.tick_params(axis="y", length=0)
     axes.set_title(track.title, loc="left", fontsize=7.5, pad=3, color=LIGHT["ink"])
     for place, kind in enumerate(reversed(track.legend)):
-        at = (1.0 - 0.025 * (place + 1), 1.04)
-        axes.text(*at, f"\u25a0 {kind}", transform=axes.transAxes, fontsize=7.5, color=LIGHT[kind])
+        x = 1.0 - 0.033 * (place + 1)
+        axes.text(x, 1.04, "\u25a0", transform=axes.transAxes, color=LIGHT[kind])
+        axes.text(x + 0.012, 1.04, kind, transform=axes.transAxes, color=LIGHT["muted"])
     for spine in axes.spines.values():
         spine.set_color(LIGHT["rule"])
     for order, mark in enumerate(track.marks, start=1):
@@ -113,6 +114,6 @@ def _draw_mark(axes: "Axes", mark: Bars | Line | Picture, size: tuple[float, flo
 
         x0, x1, y0, y1 = mark.boxes.T
         corners = np.stack([np.stack([x0, x1, x1, x0], 1), np.stack([y0, y0, y1, y1], 1)], axis=2)
-        faint = 0.25 if mark.kind == "heart-range" else 1.0
+        faint = {"heart-range": 0.25, "lights": 0.5}.get(mark.kind, 1.0)
         colour = LIGHT[_COLOURS.get(mark.kind, mark.kind)]
         axes.add_collection(PolyCollection(list(corners), facecolors=colour, linewidths=0.0, alpha=faint, zorder=order))

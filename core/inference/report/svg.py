@@ -147,6 +147,6 @@ def style() -> str:
         f"fill:{LIGHT['muted']}}}.name{{font-size:14px;font-weight:bold;fill:{LIGHT['ink']}}}.tick,.note{{text-anchor:end}}"
         f".title{{fill:{LIGHT['ink']}}}.hour-label{{text-anchor:middle}}.hour{{stroke:{LIGHT['rule']};stroke-width:.5}}"
         f".frame{{fill:none;stroke:{LIGHT['rule']};stroke-width:.7}}.line{{fill:none}}{fills}{strokes}"
-        f".bars.differs{{fill:{LIGHT['mark']}}}.bars.guide{{fill:{LIGHT['rule']}}}"
+        f".bars.lights{{fill:{LIGHT['rule']};fill-opacity:.5}}.bars.differs{{fill:{LIGHT['mark']}}}.bars.guide{{fill:{LIGHT['rule']}}}"
         f".bars.heart-range{{fill:{LIGHT['R']};fill-opacity:.25}}.bars.position{{fill:{LIGHT['muted']}}}"
     )

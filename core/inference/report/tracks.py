@@ -1,6 +1,7 @@
 """The tracks of a night: stages, probabilities, spectrogram, events, saturation, heart rate, position."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -31,7 +32,8 @@ def night_figure(contents: Contents) -> Figure:
     source = {"scoring": "human scoring", "model": "model"}.get(staging.source, "")
     tracks: list[Track | None] = []
     if staging.source != "none":
-        tracks.append(_hypnogram("stages", f"Sleep stages ({source})", staging.stages))
+        track = _hypnogram("stages", f"Sleep stages ({source})", staging.stages)
+        tracks.append(replace(track, marks=(_lights(contents, track.height), *track.marks)))
     if contents.agreement is not None and contents.model is not None:
         tracks.append(_hypnogram("model", "The model's stages", contents.model.stages, contents.agreement.differs))
     if contents.model is not None:
@@ -79,6 +81,17 @@ def _hypnogram(name: str, title: str, stages: Sequence[str], differs: NDArray[np
     if differs is not None:
         told += f"; {int(differs.sum())} epochs differ from the scoring"
     return Track(name, title, 120.0, tuple(Tick(heights[s], s) for s in LEVELS), tuple(marks), told)
+
+
+def _lights(contents: Contents, height: float) -> Bars:
+    """What lies outside the time in bed, before lights off and after lights on."""
+    scoring = contents.study.scoring
+    if scoring is None:
+        return _bars("lights", ())
+    end = contents.study.n_epochs * float(EPOCH_SECONDS)
+    off = 0.0 if scoring.lights_off is None else scoring.lights_off
+    on = end if scoring.lights_on is None else scoring.lights_on
+    return _bars("lights", [(a, b, 0.0, height) for a, b in ((0.0, min(off, end)), (max(on, 0.0), end)) if b > a])
 
 
 def _true(values: NDArray[np.bool_] | None) -> NDArray[np.bool_]:

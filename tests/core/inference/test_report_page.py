@@ -15,6 +15,7 @@ from core.inference.report.contents import Contents, contents_of
 from core.inference.report.evidence import evidence, paragraphs
 from core.inference.report.page import page
 from core.inference.report.signals import pack_signals
+from core.inference.report.tracks import night_figure
 from core.inference.staging import unstaged
 from core.language.describe_night import describe_night
 from core.language.night import night_statistics
@@ -179,6 +180,8 @@ def test_a_scoring_is_compared_epoch_by_epoch(engine):
     expected[38:] = [False, False]
     assert compared.agreement.differs.tolist() == expected
     assert compared.agreement.compared == 38
+    dark = night_figure(compared).tracks[0].marks[0]
+    assert (dark.kind, dark.boxes[:, :2].tolist()) == ("lights", [[0.0, 60.0], [1140.0, 1200.0]])
     text = page(compared)
     assert "model" in [attributes.get("data-track") for _, attributes in Reader(text).tags]
     assert "Cohen&#x27;s κ" in text

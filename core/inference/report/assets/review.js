@@ -79,6 +79,7 @@ function markQueue() {
     const epoch = Number(item.dataset.epoch);
     item.classList.toggle("done", reviewed.has(epoch));
     item.classList.toggle("here", epoch === current);
+    item.querySelector(".stage").textContent = NAMES[stages[epoch]];
     if (epoch === current) {
       item.setAttribute("aria-current", "true");
       const list = byId("queue");

@@ -17,7 +17,7 @@ function search() {
 
 function row(epoch, ...content) {
   return made("li", { "data-epoch": epoch }, made("button", { type: "button", onclick: () => showEpoch(epoch) },
-    made("b", {}, clock(epoch * night.seconds)), ` ${NAMES[stages[epoch]]} `, ...content));
+    made("b", {}, clock(epoch * night.seconds)), " ", made("span", { class: "stage" }, NAMES[stages[epoch]]), " ", ...content));
 }
 
 /** The words around the first match, with every match marked. */
