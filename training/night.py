@@ -24,7 +24,15 @@ from training import night_events, night_stages
 from training.checkpoint import read_weights, write_weights
 from training.course import CourseConfig, CourseNet
 from training.night_events import EventCourse, EventOptions, event_network, train_events
-from training.night_stages import ScoredCourse, StageOptions, left_out, stage_network, stage_scores, train_stages
+from training.night_stages import (
+    ScoredCourse,
+    StageOptions,
+    expect_shares,
+    left_out,
+    stage_network,
+    stage_scores,
+    train_stages,
+)
 from training.studies import find_stores, open_study, split_subjects
 
 Judged = tuple[ScoredCourse, NDArray[np.float32]]
@@ -193,6 +201,8 @@ def _stages(
     net = stage_network(options.stages)
     for share in train_stages(net, learned, options.stages):
         yield NightEvent("stages", share, {})
+    if options.stages.shares:
+        expect_shares(net, learned, options.stages.shares)
     write_weights(path, net.state_dict())
     figures: dict[str, Any] = {}
     if options.stages.members > 1 and len({course.subject for course in learned}) >= options.stages.members:
@@ -201,7 +211,8 @@ def _stages(
         rows = [(course, stage_scores(net, course, range(len(course.eegs)), True)) for course in held]
         figures["held-out studies"] = _staging(rows)
     without = {_hidden(subject): member for subject, member in left_out(learned, options.stages).items()}
-    meta["stages"] = {"config": net.config.to_json(), "nights": len(learned), "left_out": without}
+    about = {"nights": len(learned), "left_out": without, "shares": list(options.stages.shares)}
+    meta["stages"] = {"config": net.config.to_json(), **about}
     meta["figures"]["stages"] = figures
     yield NightEvent("stages", 1.0, figures)
 

@@ -59,6 +59,9 @@ class StageOptions:
     """Share of the stretches made of pieces of a night in any order: broken sleep, told by its spectrum."""
     members: int = 5
     """Networks; each leaves its share of the subjects out, which are what it is judged on."""
+    shares: tuple[float, ...] = ()
+    """Shares of the stages, in the order of `STAGES`, among those whose sleep will be read; empty: as in the material.
+    Patients lie in N1 more often, and in wake less, than the healthy sleepers of long recordings."""
     seed: int = 0
 
 
@@ -181,6 +184,17 @@ def train_stages(net: CourseNet, courses: Sequence[ScoredCourse], options: Stage
         sampler = StageSampler(learned, options, seed=options.seed * 1000 + index)
         for step, _ in enumerate(train_member(member, sampler, _loss(options.smoothing), Training(steps)), start=1):
             yield (index + step / steps) / options.members
+
+
+def expect_shares(net: CourseNet, courses: Sequence[ScoredCourse], shares: Sequence[float]) -> None:
+    """Move a trained network from the shares of its material to others, by its output's bias (Bayes' rule)."""
+    counts = sum(
+        course.share * np.bincount(course.stages[course.stages >= 0], minlength=len(STAGES)) for course in courses
+    )
+    weights = np.log(np.asarray(shares) / np.sum(shares)) - np.log(np.maximum(counts, 1) / np.sum(counts))
+    with torch.no_grad():
+        for member in net.networks():
+            member.output.bias += torch.from_numpy(weights.astype(np.float32))
 
 
 def _loss(smoothing: float) -> Callable[[Tensor, Tensor], Tensor]:

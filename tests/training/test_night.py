@@ -93,6 +93,18 @@ def test_scores_are_normalised_and_need_no_eog() -> None:
     assert np.exp(scores).sum(axis=1) == pytest.approx(1.0, abs=1e-5)
 
 
+def test_expected_shares_move_the_odds_of_a_stage_by_their_ratio() -> None:
+    from training.night_stages import expect_shares, stage_network
+
+    net, night = stage_network(replace(SMALL_STAGES, members=2)), course()
+    before = stage_scores(net, night, [0], with_eog=False)
+    own = np.bincount(night.stages, minlength=5) / len(night.stages)
+    expect_shares(net, [night], own * [1, 3, 1, 1, 1])
+    after = stage_scores(net, night, [0], with_eog=False)
+    odds = (after[:, 1] - after[:, 2]) - (before[:, 1] - before[:, 2])
+    assert odds == pytest.approx(np.log(3), abs=1e-4)
+
+
 def test_events_that_no_shown_channel_can_show_teach_nothing(stores: tuple[Path, ...]) -> None:
     study = open_study(stores[0]).prepared
     targets = event_targets(study)
