@@ -67,8 +67,10 @@ def step(model: SleepLM) -> ir.Model:
 
 
 class _Step:
-    """`token_ids [B, T]`, `position [B]` (tokens before them), `token_bias [1 or B, V]` and the caches → for each
-    token the `logits [B, T, V]` of what follows, the likeliest `token [B, T]` and its `chance`; and the caches written.
+    """The graph of some tokens more.
+
+    `token_ids [B, T]`, `position [B]` (tokens before them), `token_bias [1 or B, V]` and the caches → for each token
+    the `logits [B, T, V]` of what follows, the likeliest `token [B, T]` and its `chance`; and the caches written.
 
     Every product of a query with the keys has at least two columns, since the last query stands twice: products of
     one column are summed in another order, and so a token's numbers are the same alone and among others.
@@ -93,7 +95,7 @@ class _Step:
         self.split_shape = op("Concat", self.shape, constant([config.heads, config.head_width]), axis=0)
         offsets = op("Range", constant(np.array(0)), self._scalar(op("Shape", ids, start=1)), constant(np.array(1)))
         self.places = op("Add", op("Unsqueeze", position, constant([1])), offsets)  # (batch, token)
-        inside = op("Min", self.places, constant([config.context_length - 1]))  # tokens beyond the context count as none
+        inside = op("Min", self.places, constant([config.context_length - 1]))  # padding may lie beyond the context
         text = op("Gather", graph.weight("text.position_embedding"), inside)
         x = self.layers.flat(op("Add", op("Gather", graph.weight("text.token_embedding.weight"), ids), text))
         made: dict[str, ir.Value] = {}
@@ -111,7 +113,8 @@ class _Step:
         return graph.model()
 
     def _rows(self, cache: str) -> int | str:
-        return ROWS.get(cache.partition("_")[0], self.config.decoder_tokens)
+        kind = cache.partition("_")[0]
+        return ROWS[kind] if kind in ROWS else int(self.config.decoder_tokens)
 
     def _scalar(self, value: ir.Value) -> ir.Value:
         return self.graph.op("Squeeze", value, self.graph.constant([0]))

@@ -71,9 +71,7 @@ class DecoderStep(nn.Module):
         self.model = model
         self.names = cache_names(model.config)
 
-    def forward(
-        self, token_ids: Tensor, position: Tensor, token_bias: Tensor, *caches: Tensor
-    ) -> tuple[Tensor, ...]:
+    def forward(self, token_ids: Tensor, position: Tensor, token_bias: Tensor, *caches: Tensor) -> tuple[Tensor, ...]:
         """Go on with some tokens."""
         kept = {name: cache.clone() for name, cache in zip(self.names, caches, strict=True)}
         rows = [self._row(row, token_ids[row : row + 1], int(position[row]), kept) for row in range(len(token_ids))]
@@ -186,9 +184,10 @@ def _step_inputs(model: SleepLM, batch: int, length: int) -> dict[str, Tensor]:
             caches[name] = kept[name]
             continue
         own = kept[name.replace("text", "self")] if name.replace("text", "self") in kept else kept["self_k_0"]
-        caches[name] = torch.randn(
-            batch, config.heads, buffer_rows(length + tokens), config.head_width, generator=generator
-        ) * own.std()
+        caches[name] = (
+            torch.randn(batch, config.heads, buffer_rows(length + tokens), config.head_width, generator=generator)
+            * own.std()
+        )
         if name.startswith("self"):
             caches[name][:, :, :PREFIX_ROWS] = own
     return {

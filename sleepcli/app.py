@@ -15,6 +15,7 @@ import typer
 from core.errors import SleepcliError
 from sleepcli import ui
 from sleepcli.commands import (
+    bench,
     caption,
     deidentify,
     demo,
@@ -127,6 +128,7 @@ for module in (
     export,
     simulate,
     deidentify,
+    bench,
     doctor,
 ):
     name = module.__name__.rpartition(".")[2]

@@ -188,7 +188,7 @@ class _Writing:
                 self.places[row] = _after(self.places[row], scores.token[row, : accepted[row] + 1].tolist())
         self.position[going] += accepted[going] + 1
         self.given[going] = last[going]
-        return ended | full
+        return np.asarray(ended | full, bool)
 
     def _scores(self, drafts: NDArray[np.int64]) -> Scores:
         bias = None

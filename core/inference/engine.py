@@ -302,9 +302,7 @@ class Engine:
 
     def keep_rows(self, state: DecoderState, rows: NDArray[np.intp]) -> DecoderState:
         """Give the state of some captions, once or several times each: `rows` are their indexes."""
-        caches = {
-            name: self._value(np.ascontiguousarray(value.numpy()[rows])) for name, value in state.caches.items()
-        }
+        caches = {name: self._value(np.ascontiguousarray(value.numpy()[rows])) for name, value in state.caches.items()}
         return DecoderState(caches, state.rows, len(rows))
 
     def _unbiased(self, session: Any) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """What may stand of a text that a model wrote: nothing that the signal was not measured to show."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from core.language.describe import fill_slots, sayable
 from core.language.facts import EpochFacts
@@ -54,8 +55,8 @@ def tells_the_same(text: str, facts: EpochFacts) -> bool:
 
 def tells_anything(text: str, domain: str) -> bool:
     """Whether a channel domain's text tells a value, a trend or a finding, not only what is missing or unreliable."""
-    read = read_back(text, domain)
-    return bool(read.values or read.trends or read.words)
+    told = (_read(raw, domain) for raw in sentences(text))
+    return any(read.values or read.trends or read.words for read in told)
 
 
 def leaves_out_pulse(text: str, facts: EpochFacts) -> bool:
@@ -64,8 +65,14 @@ def leaves_out_pulse(text: str, facts: EpochFacts) -> bool:
     return "ECG" in facts.sites and not any(name.startswith("heart_rate") for name in told)
 
 
+@lru_cache(maxsize=16384)
+def _read(raw: str, domain: str) -> CaptionFacts:
+    """Read one sentence, each once: a night says the same again and again."""
+    return read_back(raw, domain)
+
+
 def _checked_sentence(raw: str, facts: EpochFacts, domain: str) -> str:
-    read = read_back(raw, domain)
+    read = _read(raw, domain)
     if read.trends:
         return _checked_trend(raw, read.trends, facts)
     if read.unparsed or not _measured(read, facts):

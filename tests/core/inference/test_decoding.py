@@ -75,3 +75,35 @@ def test_no_end_before_the_least_length(engine: Engine) -> None:
 def test_a_length_beyond_the_context_is_refused(engine: Engine) -> None:
     with pytest.raises(UsageError, match="2 to 64 tokens"):
         greedy(engine, tokens_of([0]), [0], DecodeOptions(max_tokens=65))
+
+
+def test_drafts_change_no_byte(tmp_path: Path) -> None:
+    engine = Engine(load_bundle(write_fake_bundle(tmp_path / "fake")), device="cpu", threads=1)
+    variants, domains = [0, 4, 1, 1, 3, 2, 0, 4, 0, 0, 0, 1], [4, 4, 0, 1, 2, 3, 3, 4, 4, 4, 4, 4]
+    plain = greedy(engine, tokens_of(variants), domains, DecodeOptions(drafts=False))
+    steps: list[tuple[int, ...]] = []
+    step = engine.step
+
+    def counted(*args, **kwargs):
+        steps.append(args[1].shape)
+        return step(*args, **kwargs)
+
+    engine.step = counted  # type: ignore[method-assign]
+    for _ in range(3):  # the second time, the book knows the texts
+        steps.clear()
+        drafted = greedy(engine, tokens_of(variants), domains)
+        assert [text.ids.tobytes() for text in drafted] == [text.ids.tobytes() for text in plain]
+        assert [text.probabilities.tobytes() for text in drafted] == [text.probabilities.tobytes() for text in plain]
+    assert any(shape[1] > 1 for shape in steps)
+
+
+def test_epochs_are_shared_by_their_domains(engine: Engine) -> None:
+    texts = greedy(engine, tokens_of([0, 4]), [4, 0, 4], epochs=[1, 0, 0])
+    wanted = [caption_text(4, "stage_event"), caption_text(0, "brain"), caption_text(0, "stage_event")]
+    assert [text.ids.tolist() for text in texts] == [engine.tokenizer.ids(text) for text in wanted]
+
+
+def test_no_rows_and_no_texts(engine: Engine) -> None:
+    assert greedy(engine, tokens_of([0]), [], epochs=[]) == []
+    with pytest.raises(UsageError, match="written -1 at a time"):
+        greedy(engine, tokens_of([0]), [0], DecodeOptions(rows=-1))
