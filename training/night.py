@@ -77,8 +77,10 @@ class NightEvent:
     """`stages`, `events` or `done`."""
     progress: float
     """Of the part, 0 to 1."""
-    figures: Mapping[str, Any]
-    """Figures of a part that is finished."""
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    """Figures of a part that is finished; empty before."""
+    loss: float | None = None
+    """Of the last step."""
 
 
 def train_night(options: NightOptions) -> Iterator[NightEvent]:
@@ -185,7 +187,7 @@ def _staging(rows: Sequence[Judged]) -> dict[str, Any]:
     gaps = [abs(chance[bins == b].sum() - right[bins == b].sum()) for b in range(15)]
     return {
         "kappa": round(figures.kappa, 4),
-        "interval": [round(low, 4), round(high, 4)],
+        "interval": [round(low, 4), round(high, 4)] if np.isfinite(low) else None,
         "accuracy": round(figures.accuracy, 4),
         "macro_f1": round(figures.macro_f1, 4),
         "calibration_error": round(float(sum(gaps)) / max(len(chance), 1), 4),
@@ -200,7 +202,7 @@ def _stages(
     path = options.out / STAGES_FILE
     net = stage_network(options.stages)
     for share in train_stages(net, learned, options.stages):
-        yield NightEvent("stages", share, {})
+        yield NightEvent("stages", share)
     if options.stages.shares:
         expect_shares(net, learned, options.stages.shares)
     write_weights(path, net.state_dict())
@@ -227,7 +229,7 @@ def _events(
     learned = [night for night in nights if night.subject not in held]
     net = event_network(options.events)
     for share, loss in train_events(net, learned, options.events):
-        yield NightEvent("events", share, {"loss": loss})
+        yield NightEvent("events", share, loss=loss)
     write_weights(options.out / EVENTS_FILE, net.state_dict())
     judged = [night for night in nights if night.subject in held]
     shown = [(second_probabilities(net, night), truth[night.name]) for night in judged]
@@ -292,5 +294,5 @@ def _row(figures: EventFigures) -> dict[str, Any]:
         "precision": round(figures.precision, 4),
         "recall": round(figures.recall, 4),
         "true": figures.true,
-        "onset_error": round(float(np.median(np.abs(figures.onset_errors or (np.nan,)))), 2),
+        "onset_error": round(float(np.median(np.abs(figures.onset_errors))), 2) if figures.hits else None,
     }

@@ -23,18 +23,20 @@ NOT_HERE = ("stores", "out", "model")
 """Fields of `TrainOptions` that a recipe does not set as they stand: places, and the whole network."""
 
 
-def read_recipe(path: Path) -> dict[str, Any]:
+def read_recipe(path: Path, kind: type = TrainOptions) -> dict[str, Any]:
     """Read a recipe.
 
     Parameters
     ----------
     path
         A TOML file.
+    kind
+        What it sets: `TrainOptions`, or the `NightOptions` of the night model with its `[stages]` and `[events]`.
 
     Returns
     -------
     dict
-        Fields of `TrainOptions` with values of their types; the sizes of `[model]` under `model`.
+        Fields of `kind` with values of their types; the sizes of `[model]` under `model`.
 
     Raises
     ------
@@ -48,7 +50,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"The recipe {path} is no TOML.", "A line looks like: batch_size = 128") from error
     sizes = given.pop("model", {})
-    made = _values(TrainOptions, given, "", NOT_HERE)
+    made = _values(kind, given, "", NOT_HERE)
     if sizes:
         made["model"] = _values(ModelConfig, sizes, "model.", ())
     return made

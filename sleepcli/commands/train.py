@@ -1,6 +1,6 @@
 """`sleepcli train`: a model from prepared studies."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +64,7 @@ def train(
     if adapt is not None:
         return _adapt(adapt, stores, out, (shots, seed or 0, subject_separator or ""), json)
     if night:
-        return _train_night(stores, out, tracks, (held_out, subject_separator, seed, threads), json)
+        return _train_night(recipe, locals(), json)
     _train_network(recipe, locals(), json)
 
 
@@ -101,41 +101,38 @@ def _adapt(model: str, stores: list[Path], out: Path, wishes: tuple[int, int, st
     finish(rows)
 
 
-def _train_night(
-    stores: list[Path],
-    out: Path,
-    tracks: Path | None,
-    common: tuple[float | None, str | None, int | None, int | None],
-    json: bool,
-) -> None:
-    """Train the night model and tell its figures."""
+def _train_night(recipe: Path | None, words: dict[str, Any], json: bool) -> None:
+    """Train the night model and tell its figures; a recipe for it has the fields of `NightOptions`."""
     with training_room("train"):
         import torch
 
         from training.night import NightOptions, train_night
-        from training.night_events import EventOptions
-        from training.night_stages import StageOptions
-    held_out, separator, seed, threads = common
-    if threads:
-        torch.set_num_threads(threads)
-    wishes = NightOptions(
-        tuple(stores),
-        out,
-        tracks=tracks,
-        subject_separator=separator or "",
-        stages=StageOptions(seed=seed or 0),
-        events=EventOptions(seed=seed or 0),
-    )
-    if held_out is not None:
-        wishes = replace(wishes, held_out=held_out)
+        from training.recipe import read_recipe
+    if words["threads"]:
+        torch.set_num_threads(words["threads"])
+    known = {field.name for field in fields(NightOptions)}
+    ours = {name: value for name, value in words.items() if name in known and value is not None}
+    read = read_recipe(recipe, NightOptions) if recipe else {}
+    wishes = NightOptions(**{**read, **ours, "stores": tuple(words["stores"])})
+    if words["seed"] is not None:
+        seed = words["seed"]
+        wishes = replace(wishes, stages=replace(wishes.stages, seed=seed), events=replace(wishes.events, seed=seed))
     with ui.progress("measuring the studies", PER_MILLE) as bar:
         for event in train_night(wishes):
-            bar.show(f"{event.part}", PER_MILLE * event.progress)
-            if event.progress == 1.0 and event.part != "done" and event.figures:
-                ui.note(f"{event.part}: {event.figures}")
+            bar.show(event.part, PER_MILLE * event.progress)
+            if event.part != "done" and event.figures:
+                _tell_figures(event.part, event.figures)
             elif event.part == "done" and ui.wants_json(json):
-                ui.json_lines([{"run": str(out), **event.figures}])
-    ui.note(f"Done. Next: sleepcli export MODEL --night {out} --out NEW_MODEL")
+                ui.json_lines([{"run": str(wishes.out), **event.figures}])
+    ui.note(f"Done. Next: sleepcli export MODEL --night {wishes.out} --out NEW_MODEL")
+
+
+def _tell_figures(part: str, figures: Mapping[str, Any]) -> None:
+    """One line a figure: of stages by how they were judged, of events by type."""
+    judged = {name: row for name, row in figures.items() if name != "cross-validated"}
+    for name, row in {**figures.get("cross-validated", {}), **judged}.items():
+        told = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in row.items())
+        ui.note(f"{part}, {name}: {told}")
 
 
 def _follow(events: Iterable["TrainEvent"], json: bool) -> None:

@@ -24,6 +24,7 @@ sleepcli train "$work/prepared" --preset nano --learning-rate 1e-3 --subject-sep
     --max-minutes "$minutes" --out "$work/run"
 
 # stages and events: the night model
-sleepcli train "$work/prepared" --night "${from_tracks[@]}" --subject-separator __ --out "$work/night"
+sleepcli train "$work/prepared" --night "${from_tracks[@]}" --subject-separator __ \
+    --recipe training/recipes/night.toml --out "$work/night"
 
 sleepcli export "$work/run" --night "$work/night" --name nano --out "$work/nano"
