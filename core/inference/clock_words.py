@@ -32,8 +32,8 @@ _INTO = re.compile(
 )
 _AFTER_FIRST = re.compile(rf"\bafter\s+(?:the )?first\s+{_LENGTH}{_NIGHT}?")
 _PART = re.compile(
-    rf"\b(?:in |during )?(?:the )?(?P<which>{'|'.join(PART_NUMBERS)})\s+(?P<part>{'|'.join(NIGHT_PARTS)})(?!\w| an? | hour)"
-    rf"{_NIGHT}?"
+    rf"\b(?:in |during )?(?:the )?(?P<which>{'|'.join(PART_NUMBERS)})\s+(?P<part>{'|'.join(NIGHT_PARTS)})"
+    rf"(?!\w| an? | hour){_NIGHT}?"
 )
 Found = Iterator[tuple[int, int, Clause]]
 

@@ -84,10 +84,11 @@ class Asked:
     """The part of `where` that the caller wrote."""
 
     def __str__(self) -> str:
-        parts = [text for text in (self.expression, str(self.question)) if text]
+        joined = " and " if self.question.clauses else ", "
+        parts = [joined.join(text for text in (self.expression, str(self.question)) if text)]
         if self.like is not None:
             parts.append(f"ranked by likeness to epoch {self.like[1]} of {self.like[0]}")
-        return ", ".join(parts) or "all epochs"
+        return ", ".join(part for part in parts if part) or "all epochs"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ NUMBER_WORDS: Mapping[str, float] = {
     **{"a hundred": 100.0, "one hundred": 100.0, "hundred": 100.0, "half a": 0.5, "half an": 0.5, "a": 1.0, "an": 1.0},
     **{"half": 0.5},
 }
-_WORDS_FIRST = "|".join(sorted((word for word in NUMBER_WORDS if word not in ("a", "an", "half")), key=len, reverse=True))
+_ALONE = sorted(set(NUMBER_WORDS) - {"a", "an", "half"}, key=lambda word: (-len(word), word))
+_WORDS_FIRST = "|".join(_ALONE)
 NUMBER = rf"(?:-?\d+(?:\.\d+)?|\b(?:{_WORDS_FIRST})\b|\b(?:half|an?)(?= (?:second|minute|hour)\b))"
 """A number, in figures or in words."""
 

@@ -24,34 +24,42 @@ STUDY_COLUMNS = ("study", "score", "matching", "share", "best_epoch", "caption")
 HEADINGS = {"onset": "onset s", "duration": "duration s", "matching": "epochs", "best_epoch": "best"}
 
 
+Question = Annotated[str, typer.Argument(metavar="[QUESTION]", help="What to look for, in words.")]
+Places = Annotated[
+    list[str] | None, typer.Argument(metavar="[PATHS]...", help="Studies to look in, where there is no --library.")
+]
+LibraryPlace = Annotated[
+    str | None, typer.Option("--library", "-l", metavar="DIR|URI", help="Library that sleepcli index made.")
+]
+Where = Annotated[
+    str, typer.Option("--where", metavar="SQL", help="Condition on the table's columns, besides the question's.")
+]
+Like = Annotated[
+    str, typer.Option("--like", metavar="STUDY:EPOCH", help="Rank by likeness to this epoch, not by the question.")
+]
+By = Annotated[str, typer.Option("--by", metavar="epoch|study", help="Rank epochs, or studies.")]
+Localise = Annotated[
+    bool, typer.Option("--localise", help="Give the bouts of neighbouring epochs that answer, with their times.")
+]
+InWords = Annotated[bool, typer.Option("--answer", help="Answer in a sentence: counts, shares, times and extremes.")]
+ConceptFile = Annotated[
+    Path | None,
+    typer.Option("--concepts", metavar="FILE", help="TOML file with concepts of your own that the question may name."),
+]
+Top = Annotated[int, typer.Option("--top", "-k", min=1, help="How many hits to give.")]
+
+
 def query(
-    text: Annotated[str, typer.Argument(metavar="[QUESTION]", help="What to look for, in words.")] = "",
-    paths: Annotated[
-        list[str] | None, typer.Argument(metavar="[PATHS]...", help="Studies to look in, where there is no --library.")
-    ] = None,
-    library: Annotated[
-        str | None, typer.Option("--library", "-l", metavar="DIR|URI", help="Library that sleepcli index made.")
-    ] = None,
-    where: Annotated[
-        str, typer.Option("--where", metavar="SQL", help="Condition on the table's columns, besides the question's.")
-    ] = "",
-    like: Annotated[
-        str, typer.Option("--like", metavar="STUDY:EPOCH", help="Rank by likeness to this epoch, not by the question.")
-    ] = "",
-    by: Annotated[str, typer.Option("--by", metavar="epoch|study", help="Rank epochs, or studies.")] = "epoch",
-    localise: Annotated[
-        bool, typer.Option("--localise", help="Give the bouts of neighbouring epochs that answer, with their times.")
-    ] = False,
-    answer: Annotated[
-        bool, typer.Option("--answer", help="Answer in a sentence: counts, shares, times and extremes.")
-    ] = False,
-    concepts: Annotated[
-        Path | None,
-        typer.Option(
-            "--concepts", metavar="FILE", help="TOML file with concepts of your own that the question may name."
-        ),
-    ] = None,
-    top: Annotated[int, typer.Option("--top", "-k", min=1, help="How many hits to give.")] = 10,
+    text: Question = "",
+    paths: Places = None,
+    library: LibraryPlace = None,
+    where: Where = "",
+    like: Like = "",
+    by: By = "epoch",
+    localise: Localise = False,
+    answer: InWords = False,
+    concepts: ConceptFile = None,
+    top: Top = 10,
     model: options.Model = "nano",
     device: options.Device = "auto",
     json: options.Json = False,
@@ -79,10 +87,7 @@ def query(
 
       sleepcli query --like night01:120 --library lab
     """
-    if by not in ("epoch", "study"):
-        raise UsageError(f"--by {by} is not known.", "It is epoch or study.")
-    if sum((by == "study", localise, answer)) > 1:
-        raise UsageError("--by study, --localise and --answer exclude each other.", "Give one of them.")
+    _check(by, localise, answer)
     text, places = _arguments(text, paths or [], library, bool(where or like))
     from core.inference.search import Wishes, ask
 
@@ -95,13 +100,23 @@ def query(
     if answer:
         _tell(asked, store, json)
     else:
-        columns, found = _found(asked, store, by, localise)
-        if ui.wants_json(json):
-            ui.json_lines(found)
-        else:
-            cells = ([row[name] for name in columns] for row in found)
-            ui.table(text or like or where, [HEADINGS.get(name, name) for name in columns], cells)
+        _show(text or like or where, *_found(asked, store, by, localise), json)
     finish(rows)
+
+
+def _check(by: str, localise: bool, answer: bool) -> None:
+    if by not in ("epoch", "study"):
+        raise UsageError(f"--by {by} is not known.", "It is epoch or study.")
+    if sum((by == "study", localise, answer)) > 1:
+        raise UsageError("--by study, --localise and --answer exclude each other.", "Give one of them.")
+
+
+def _show(title: str, columns: Sequence[str], found: Sequence[dict[str, Any]], json: bool) -> None:
+    if ui.wants_json(json):
+        ui.json_lines(found)
+    else:
+        cells = ([row[name] for name in columns] for row in found)
+        ui.table(title, [HEADINGS.get(name, name) for name in columns], cells)
 
 
 def _by_concept(asked: "Asked", text: str, file: Path, store: "Store", choice: "ModelChoice") -> "Asked":

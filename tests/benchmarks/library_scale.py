@@ -2,9 +2,9 @@
 
     python tests/benchmarks/library_scale.py [--rows 10000 100000 1000000] [--folder DIR]
 
-Rows are made, not measured: embeddings around clusters as epochs of like nights lie, stages, saturations and positions with
-the shares of a sleep lab, words of the captions. Targets at a million epochs on two cores: a warm query in 30 ms, a
-filtered one in 150 ms, recall@10 of 0.95. Memory is that of one chunk of rows, whatever the library's size.
+Rows are made, not measured: embeddings around clusters as epochs of like nights lie, stages, saturations and
+positions with the shares of a sleep lab, words of the captions. Targets at a million epochs on two cores: a warm query
+in 30 ms, a filtered one in 150 ms, recall@10 of 0.95. Memory is that of one chunk of rows, whatever the library's size.
 """
 
 import argparse
@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from core.inference.bundle import load_bundle  # noqa: E402
-from core.inference.caption_words import asked_words, word_weights  # noqa: E402
-from core.inference.engine import Engine  # noqa: E402
-from core.inference.library import ORIGIN, WRITE, Library  # noqa: E402
-from core.inference.library_store import LibraryStore  # noqa: E402
-from core.inference.search import Wishes, ask, hits_of  # noqa: E402
+from core.inference.bundle import load_bundle
+from core.inference.caption_words import asked_words, word_weights
+from core.inference.engine import Engine
+from core.inference.library import ORIGIN, WRITE, Library
+from core.inference.library_store import LibraryStore
+from core.inference.search import Wishes, ask, hits_of
 
 CHUNK = 50_000
 NIGHT = 1000  # epochs of a study

@@ -49,7 +49,7 @@ def test_a_library_grows_by_what_is_new_and_answers_as_the_studies_do(program: C
     assert "3 studies with 11 epochs" in second.stderr
     for options in (
         ("quiet breathing",),
-        ("deep sleep with strange waves", "--where", "delta > 0 and p_W < 1.1"),
+        ("strange waves", "--where", "delta > 0 and p_W < 1.1"),
         ("delta above 1 %", "--localise"),
         ("delta above 1 %", "--by", "study"),
         ("delta above 1 %", "--answer"),

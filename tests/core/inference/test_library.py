@@ -164,9 +164,10 @@ def test_a_writer_that_ends_before_the_last_row_is_done_again(
             raise KeyboardInterrupt
         real(self, table, rows, *rest)
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(Library, "_replace", stops)
-        cut.add(tables[2], key_of(tables[2]))
+        with pytest.raises(KeyboardInterrupt):
+            cut.add(tables[2], key_of(tables[2]))
     assert not cut.holds("night2", key_of(tables[2]))
     cut.add(tables[2], key_of(tables[2]))
     assert rows_of(cut) == rows_of(library)
@@ -197,10 +198,12 @@ def test_two_writers_of_different_studies_under_one_name_do_not_mix(
             return found
 
     library.epochs = Meanwhile()
+    message = ""
     try:
         library.add(tables[0], key_of(tables[0]))
-    except StudyError as error:
-        assert "came into the library at the same moment" in error.message
+    except StudyError as error:  # one of the two writers, whichever, has lost
+        message = error.message
+    assert message in ("", "Something else named night0 came into the library at the same moment.")
     write.epochs.checkout_latest()
     assert write.epochs.count_rows("study = 'night0'") == 12
     origins = write.epochs.search().select(["origin"]).limit(None).to_arrow()["origin"].to_pylist()

@@ -109,11 +109,10 @@ def test_an_expression_filters_and_nothing_else_passes(engine: Engine, scored: S
     asked = ask("", store, engine, Wishes(where="Stage = 'R' AND NOT has_apnea OR stage in ('N3')"))
     assert [(hit.epoch, hit.score) for hit in hits_of(asked, store)] == [(5, None), (6, None), (9, None)]
     assert store.count(ask("deep sleep", store, engine, Wishes(where="epoch > 5")).where) == 1
-    for wrong in ("stage = 'R'; DROP TABLE epochs", "nope > 3", "stage", "(stage = 'R'", "1 = 1 -- x",
-                  "epoch IN (SELECT 1)", "load_extension('x')", "stage = \"R\"", "random() > 0", "'a' = 'a"):  # fmt: skip
-        if wrong != "stage":
-            with pytest.raises(UsageError, match="--where"):
-                ask("", store, engine, Wishes(where=wrong))
+    injected = ("stage = 'R'; DROP TABLE epochs", "1 = 1 -- x", "epoch IN (SELECT 1)", "load_extension('x')")
+    for wrong in (*injected, "nope > 3", "(stage = 'R'", 'stage = "R"', "random() > 0", "'a' = 'a"):
+        with pytest.raises(UsageError, match="--where"):
+            ask("", store, engine, Wishes(where=wrong))
 
 
 def test_likes_of_an_epoch_leave_it_out(engine: Engine, scored: StudyTable) -> None:

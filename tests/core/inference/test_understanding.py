@@ -8,7 +8,8 @@ WHOLE = "ranked by the whole question"
 
 PHRASINGS = (
     # figures
-    ("REM sleep with desaturation below 88 % and loss of chin tone", "stage = R and spo2_min < 88", "loss of chin tone"),
+    ("REM sleep with desaturation below 88 % and loss of chin tone",
+     "stage = R and spo2_min < 88", "loss of chin tone"),
     ("REM sleep with oxygen saturation below 90 %", "stage = R and spo2_min < 90", ""),
     ("lowest SpO2 under 80 percent while supine", "spo2_min < 80 and position = supine", ""),
     ("mean SpO2 between 85 and 90 %", "spo2_mean >= 85 and spo2_mean <= 90", ""),
