@@ -107,7 +107,8 @@ def _go_on(text: _Text, chances: NDArray[np.float64], beams: int, end: int, last
     """Lengthen a text's beams by their best tokens; give the beam that each new one came from, none once it ends."""
     totals = np.array([sum(scores) for scores in text.scores])[:, None] + chances
     order = np.argsort(-totals, axis=None, kind="stable")[: 2 * beams]
-    ids, scores, origins = text.ids, text.scores, []
+    ids, scores = text.ids, text.scores
+    origins: list[int] = []
     text.ids, text.scores = [], []
     for place in order:
         beam, token = divmod(int(place), chances.shape[1])
