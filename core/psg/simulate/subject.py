@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -108,10 +108,9 @@ def draw_subject(rng: np.random.Generator) -> Subject:
     heart = str(rng.choice(HEART_CONDITIONS, p=(0.80 - 0.2 * old, 0.12, 0.04 + 0.1 * old, 0.04 + 0.1 * old)))
     severity = rng.random()
     ahi = float(rng.uniform(0, 5) if severity < 0.35 else rng.lognormal(np.log(18), 0.7))
-    central = 3.0 if heart == "heart_failure" else 0.25
-    mix = rng.dirichlet(np.array([2.0, central, 0.4, 3.0]) * 1.5)
+    mix = rng.dirichlet(np.array([2.0, 3.0 if heart == "heart_failure" else 0.25, 0.4, 3.0]) * 1.5)
     steady = float(rng.uniform(0.08, 0.3))
-    return Subject(
+    subject = Subject(
         age=round(age, 1),
         sex=sex,
         eeg_gain=float(rng.lognormal(0.08, 0.18)) * (1.08 if sex == "F" else 1.0),
@@ -138,6 +137,14 @@ def draw_subject(rng: np.random.Generator) -> Subject:
         spo2=float(np.clip(rng.normal(96.3 - 1.6 * old, 0.9), 91.5, 98.5)),
         desaturation_rate=float(rng.lognormal(np.log(0.36), 0.42) * (1 + min(ahi, 60) / 120)),
         oxygen_lag=float(rng.uniform(8, 24) + (8 if heart == "heart_failure" else 0)),
+    )
+    return _with_habits(rng, subject, steady)
+
+
+def _with_habits(rng: np.random.Generator, subject: Subject, steady: float) -> Subject:
+    """Add how this sleeper breathes; `steady` is the flow left in the deepest hypopnea."""
+    return replace(
+        subject,
         event_seconds=float(np.clip(rng.lognormal(np.log(19.5), 0.25), 12.5, 38)),
         supine_factor=float(rng.lognormal(np.log(1.8), 0.5)),
         rem_factor=float(rng.lognormal(np.log(1.5), 0.5)),
