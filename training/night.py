@@ -104,7 +104,8 @@ def train_night(options: NightOptions) -> Iterator[NightEvent]:
     if options.tracks and not files:
         raise UsageError(f"{options.tracks} holds no tracks.", "Give a folder of .npz files.")
     tracks = [night_stages.of_track(path) for path in files]
-    courses = [night_stages.of_study(study, options.store_share if tracks else 1.0) for study in studies]
+    share = options.store_share if tracks else 1.0
+    courses = [night_stages.of_study(study.prepared, study.subject, study.stages, share) for study in studies]
     meta: dict[str, Any] = {
         "data": {study.prepared.study: study.prepared.source_hash for study in studies},
         "tracks": {path.name: content_hash(path) for path in files},

@@ -17,8 +17,8 @@ from core.language.band_course import BANDS, EEGS, N_FEATURES, band_course, nigh
 from core.psg.preprocess import traces_of
 from core.psg.scoring import STAGES
 from core.psg.simulate.tracks import read_track
+from core.psg.store import PreparedStudy
 from training.course import CourseConfig, CourseNet, Training, train_member
-from training.studies import TrainingStudy
 
 UNSCORED = -100
 """Target of an epoch without a stage; the loss passes over it."""
@@ -73,16 +73,21 @@ def of_track(path: Path) -> ScoredCourse:
     return ScoredCourse(path.stem, subject, powers[:2], powers[2], track.stages.astype(np.int64))
 
 
-def of_study(study: TrainingStudy, share: float = 1.0) -> ScoredCourse:
-    """Measure one prepared study."""
-    prepared = study.prepared
+def of_study(prepared: PreparedStudy, subject: str, stages: NDArray[np.integer], share: float = 1.0) -> ScoredCourse:
+    """Measure one prepared study; `stages` are indices in `STAGES`, negative where not scored.
+
+    Raises
+    ------
+    UsageError
+        It has no EEG.
+    """
     course = band_course(traces_of(prepared), prepared.states, prepared.n_epochs)
-    stages = np.where(study.stages < 0, UNSCORED, study.stages).astype(np.int64)
+    known = np.where(stages < 0, UNSCORED, stages).astype(np.int64)
     eegs = course[:, : len(EEGS)].transpose(1, 0, 2)
     there = [eeg for eeg in eegs if np.isfinite(eeg).any()]
     if not there:
         raise UsageError(f"{prepared.study} has no EEG, so no stages can be learned from it.", "Leave it out.")
-    return ScoredCourse(prepared.study, study.subject, np.stack(there), course[:, -1], stages, share)
+    return ScoredCourse(prepared.study, subject, np.stack(there), course[:, -1], known, share)
 
 
 class StageSampler:

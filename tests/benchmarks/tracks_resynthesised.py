@@ -25,7 +25,6 @@ from core.psg.simulate.night import NightOptions, simulate_night  # noqa: E402
 from core.psg.simulate.write_edf import write_night  # noqa: E402
 from training.night import load_part, member_without  # noqa: E402
 from training.night_stages import of_study, stage_scores  # noqa: E402
-from training.studies import TrainingStudy  # noqa: E402
 
 SEED = 930000
 EEG = WriteMontage(signals=tuple(row for row in CLEAN.signals if row.channel == "EEG_C4"))
@@ -55,7 +54,7 @@ def main() -> None:
             file = write_night(night, Path(folder), "night", EEG)
             study = Reading(look_for_scoring=False).open(StudyInput(file, "night"), ("EEG_C3", "EEG_C4"))
             truth = stage_indices([row.stage for row in night.truth.epochs])[: study.n_epochs]
-            course = of_study(TrainingStudy(study, subject, None, truth, None))  # type: ignore[arg-type]
+            course = of_study(study, subject, truth)
             scores = stage_scores(net.alone(member), course, list(range(len(course.eegs))), with_eog=False)
         subjects += [subject] * len(truth)
         truths.append(truth)
