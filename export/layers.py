@@ -1,8 +1,6 @@
 """The network's layers as ONNX operations; activations are matrices `[rows, W]`, so that products are plain ones."""
 
-import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
 from export.builder import GraphBuilder
 from training.config import ModelConfig
@@ -126,8 +124,3 @@ class Layers:
         op, constant = self.graph.op, self.graph.constant
         length = op("ReduceL2", x, constant([-1]), keepdims=1)
         return op("Div", x, op("Max", length, constant(1e-12)))
-
-
-def additive(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Give what is added to scores, where `mask` says which keys a row may see."""
-    return np.where(mask, np.float32(0), np.float32(NEVER))

@@ -88,11 +88,6 @@ def time_token(seconds: float) -> str:
     return TIME_TOKENS[step]
 
 
-def slot_name(token: str) -> str:
-    """The measurement that a slot token stands for: `<rmssd>` gives `rmssd`."""
-    return token[1:-1]
-
-
 def clip_to_epoch(event: Event, epoch: int) -> Event | None:
     """The part of an event (seconds in the recording) that lies in an epoch, onset relative to the epoch.
 

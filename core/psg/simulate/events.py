@@ -250,21 +250,3 @@ def plan_limb_movements(rng: np.random.Generator, subject: Subject, states: NDAr
             at += float(np.clip(interval * rng.lognormal(0, 0.12), 6, 88))
     spans.sort(key=lambda span: span.onset)
     return [s for i, s in enumerate(spans) if i == 0 or s.onset - spans[i - 1].end > 5.0]
-
-
-def stage_at(states: NDArray[np.int8], time: float) -> int:
-    """Give the state at a moment.
-
-    Parameters
-    ----------
-    states : numpy.ndarray
-        State of each bin, shape (bins,).
-    time : float
-        Seconds.
-
-    Returns
-    -------
-    int
-        Index into ``truth.STAGES``.
-    """
-    return int(states[min(max(int(time / BIN_SECONDS), 0), len(states) - 1)])
