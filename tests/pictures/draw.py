@@ -1,4 +1,4 @@
-"""Make the README's pictures of the terminal: `python docs/pictures.py [FOLDER]`; a few minutes on two cores.
+"""Make the README's pictures of the terminal: `python tests/pictures/draw.py [FOLDER]`; a few minutes on two cores.
 
 The night is simulated (seed 5, three hours), so that everybody gets the same one and nobody's recording is shown.
 """
