@@ -24,6 +24,10 @@ Recipe = Annotated[
     Path | None,
     typer.Option("--recipe", metavar="FILE", help="TOML file with any option of a run; flags go first."),
 ]
+Start = Annotated[
+    Path | None,
+    typer.Option("--start", metavar="RUN", help="Fine-tune: begin with the network and weights of this run."),
+]
 BatchSize = Annotated[
     int | None,
     typer.Option("--batch-size", metavar="N", min=2, help="Epochs in a batch, over all GPUs.", show_default="64"),

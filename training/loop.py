@@ -156,7 +156,7 @@ def _step(
     for part in range(options.accumulate):
         drawn, batch = next(batches)
         batch = batch.to(run.device)
-        if run.step == part == 0:
+        if run.step == part == 0 and options.start is None:
             centre(run.model, batch, run.ranks)
         for name, value in _backward(run, objective, (drawn, batch), part, clock.progress()).items():
             sums[name] = sums.get(name, 0.0) + value / options.accumulate

@@ -48,6 +48,9 @@ class TrainOptions:
     """Name of a network in `training.config.PRESETS`."""
     model: ModelConfig | None = None
     """Sizes of the network in place of a preset's; the vocabulary follows the tokenizer."""
+    start: Path | None = None
+    """Run folder whose network, weights and tokenizer this run begins with: fine-tuning; its sizes go before a
+    preset's."""
     seed: int = 0
     device: str = "auto"
     """`auto`, `cpu` or `cuda`."""

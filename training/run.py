@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -30,6 +31,7 @@ from training.optim import Average, optimizer_of
 from training.options import TrainOptions
 from training.ranks import ALONE, Ranks
 from training.sampling import Sampler
+from training.start import read_start
 from training.studies import (
     Split,
     TrainingStudy,
@@ -43,6 +45,7 @@ from training.studies import (
 from training.texts import WORDINGS, draw_texts
 
 FORMAT = 1
+TOKENIZER = "tokenizer.json"
 TOKENIZER_EPOCHS = 3000
 """Epochs whose texts train the tokenizer."""
 AUXILIARY = ("prompts", "head", "events", "event_prompts")
@@ -177,9 +180,16 @@ def open_run(options: TrainOptions, ranks: Ranks = ALONE) -> Run:
     torch.manual_seed(options.seed)
     split, training, validation = _split_studies(options)
     sampler = Sampler(training, options.sampler, options.seed)
-    tokenizer = _shared_tokenizer(options, training, sampler, ranks)
-    config = replace(options.model or preset(options.preset), vocab_size=tokenizer.vocab_size)
-    model = SleepLM(config).to(device)
+    start = read_start(options.start) if options.start is not None else None
+    sizes = start.config if start is not None else options.model or preset(options.preset)
+    if start is not None and ranks.first and not (options.out / TOKENIZER).exists():
+        write_with(options.out / TOKENIZER, lambda path: shutil.copyfile(start.tokenizer, path))
+    tokenizer = _shared_tokenizer(options, training, sampler, sizes, ranks)
+    config = replace(sizes, vocab_size=tokenizer.vocab_size)
+    model = SleepLM(config)
+    if start is not None:
+        model.load_state_dict(start.weights)
+    model = model.to(device)
     head = torch.nn.Linear(config.embed_dim, len(STAGES)).to(device)
     event_head = EventHead(config.embed_dim).to(device) if options.weights.events else None
     learned = torch.nn.ModuleList([model, head] if event_head is None else [model, head, event_head])
@@ -270,12 +280,12 @@ def _split_studies(options: TrainOptions) -> tuple[Split, list[TrainingStudy], l
 
 
 def _shared_tokenizer(
-    options: TrainOptions, training: Sequence[TrainingStudy], sampler: Sampler, ranks: Ranks
+    options: TrainOptions, training: Sequence[TrainingStudy], sampler: Sampler, sizes: ModelConfig, ranks: Ranks
 ) -> Tokenizer:
     """Let the first rank make the tokenizer, and every other one read it then."""
     if not ranks.first:
         ranks.wait()
-    tokenizer = _tokenizer(options, training, sampler, options.model or preset(options.preset))
+    tokenizer = _tokenizer(options, training, sampler, sizes)
     if ranks.first:
         ranks.wait()
     return tokenizer
@@ -285,7 +295,7 @@ def _tokenizer(
     options: TrainOptions, training: Sequence[TrainingStudy], sampler: Sampler, config: ModelConfig
 ) -> Tokenizer:
     """Load the run's tokenizer, or train one on texts of the training side."""
-    path = options.out / "tokenizer.json"
+    path = options.out / TOKENIZER
     options.out.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         texts = list(_sample_texts(options, training, sampler))

@@ -25,6 +25,7 @@ def train(
     max_steps: given.MaxSteps = None,
     max_minutes: given.MaxMinutes = None,
     recipe: given.Recipe = None,
+    start: given.Start = None,
     batch_size: given.BatchSize = None,
     learning_rate: given.LearningRate = None,
     precision: given.Precision = None,
@@ -54,6 +55,8 @@ def train(
       sleepcli train prepared --preset nano --out runs/first --max-minutes 60
 
       sleepcli train prepared --recipe lab.toml --out runs/lab
+
+      sleepcli train ours --start runs/first --learning-rate 2e-4 --out runs/ours
 
       sleepcli export runs/first --out models/first
 

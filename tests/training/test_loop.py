@@ -105,3 +105,18 @@ def test_options_that_cannot_work_are_refused(options: TrainOptions, tmp_path: P
         list(train(replace(options, stores=(tmp_path,))))
     with pytest.raises(UsageError, match="split"):
         list(train(replace(options, stores=options.stores[:1])))
+
+
+def test_fine_tuning_begins_where_another_run_ended(options: TrainOptions, tmp_path: Path):
+    first = list(train(options))
+    again = replace(options, out=tmp_path / "tuned", start=options.out, max_steps=4, learning_rate=1e-4)
+    tuned = list(train(again))
+    beginning, end = steps(first)[0].losses["caption"], steps(first)[-1].losses["caption"]
+    assert steps(tuned)[0].losses["caption"] < (beginning + end) / 2
+    assert (again.out / "tokenizer.json").read_bytes() == (options.out / "tokenizer.json").read_bytes()
+    assert json.loads((again.out / "meta.json").read_text())["options"]["start"] == str(options.out)
+
+
+def test_a_folder_that_is_no_run_is_refused_as_a_start(options: TrainOptions, tmp_path: Path):
+    with pytest.raises(UsageError, match="no run to start from"):
+        list(train(replace(options, start=tmp_path)))
