@@ -43,6 +43,15 @@ def about_model(choice: "ModelChoice", options: Mapping[str, Any]) -> dict[str, 
     }
 
 
+def model_or_none(
+    measured: bool, options: Mapping[str, Any], choice: "ModelChoice"
+) -> tuple["ModelChoice | None", dict[str, Any]]:
+    """Give the model and what run.json says of it; no model where what is measured is all that is wanted."""
+    if measured:
+        return None, {"model": None, "options": dict(options), "key": f"measured {sorted(options.items())}"}
+    return choice, about_model(choice, options)
+
+
 def reading(
     montage: Path | None = None,
     scoring: Path | None = None,

@@ -76,6 +76,9 @@ Cluster = Annotated[
     str | None,
     typer.Option("--cluster", metavar="tcp://HOST:PORT|slurm", help="Work on a Dask cluster, or as jobs of Slurm."),
 ]
+Measured = Annotated[
+    bool, typer.Option("--measured", help="Write from the measurements and the scoring alone, without a model.")
+]
 ScoringFile = Annotated[
     Path | None,
     typer.Option("--scoring", metavar="FILE", help="Human scoring of the study; found beside it by itself."),

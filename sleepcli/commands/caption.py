@@ -16,11 +16,27 @@ from sleepcli.drawings.hypnogram import hypnogram, strip_width
 from sleepcli.drawings.summary import EVENT_COLUMNS, clock, event_rows, quality_bars
 from sleepcli.drawings.tracks import legend, tracks
 from sleepcli.drawings.waves import waves
-from sleepcli.model import about_model, model_choice, reading, said
+from sleepcli.model import model_choice, model_or_none, reading, said
 from sleepcli.run import RunOptions, finish, run_studies
 
 if TYPE_CHECKING:
-    from core.inference.tasks import Reading
+    from core.inference.tasks import ModelChoice, Reading
+
+
+Domains = Annotated[
+    str | None,
+    typer.Option("--domains", metavar="LIST", help="Some of brain,cardiac,respiration,somatic,stage_event."),
+]
+Epochs = Annotated[
+    list[int] | None,
+    typer.Option("--epoch", "-e", min=0, help="Show this epoch; again for more. Without --out, print no other."),
+]
+Follow = Annotated[
+    bool, typer.Option("--follow", "-f", help="Caption a recording that is being written, epoch by epoch.")
+]
+FollowTimeout = Annotated[
+    float, typer.Option("--follow-timeout", min=0, help="Seconds without new data that end --follow; 0: never.")
+]
 
 
 def caption(
@@ -28,23 +44,11 @@ def caption(
     model: options.Model = "nano",
     device: options.Device = "auto",
     out: options.Out = None,
-    measured: Annotated[
-        bool, typer.Option("--measured", help="Write from the measurements and the scoring alone, without a model.")
-    ] = False,
-    domains: Annotated[
-        str | None,
-        typer.Option("--domains", metavar="LIST", help="Some of brain,cardiac,respiration,somatic,stage_event."),
-    ] = None,
-    epoch: Annotated[
-        list[int] | None,
-        typer.Option("--epoch", "-e", min=0, help="Show this epoch; again for more. Without --out, print no other."),
-    ] = None,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Caption a recording that is being written, epoch by epoch.")
-    ] = False,
-    follow_timeout: Annotated[
-        float, typer.Option("--follow-timeout", min=0, help="Seconds without new data that end --follow; 0: never.")
-    ] = 120.0,
+    measured: options.Measured = False,
+    domains: Domains = None,
+    epoch: Epochs = None,
+    follow: Follow = False,
+    follow_timeout: FollowTimeout = 120.0,
     json: options.Json = False,
     jobs: options.Jobs = 1,
     on_error: options.OnError = "continue",
@@ -79,32 +83,26 @@ def caption(
     from core.inference.tasks import CaptionTask
 
     chosen = _domains(domains)
-    if follow:
-        unfit = {
-            "--out": out,
-            "--scoring": scoring,
-            "--epoch": epoch,
-            "--lights-off": lights_off,
-            "--lights-on": lights_on,
-        }
-        _alone(paths, [name for name, value in unfit.items() if value])
     read = reading(montage, scoring, no_scoring or follow, lights_off, lights_on)
     wishes = {**said(read), "domains": ",".join(chosen)}
-    if measured:
-        choice, about = None, {"model": None, "options": wishes, "key": f"measured {sorted(wishes.items())}"}
-    else:
-        choice = model_choice(model, device, batch, 1 if cluster else jobs)
-        about = about_model(choice, wishes)
+    choice, about = model_or_none(measured, wishes, model_choice(model, device, batch, 1 if cluster else jobs))
     if follow:
-        from sleepcli.following import Live, show_live
-
-        engine = choice.engine() if choice is not None else None
-        show_live(Path(paths[0]), engine, Live(chosen, montage, study_id, follow_timeout, json))
-        return
+        unfit = {"--out": out, "--scoring": scoring, "--epoch": epoch, "--lights-off": lights_off}
+        _alone(paths, [name for name, value in {**unfit, "--lights-on": lights_on}.items() if value])
+        return _follow(Path(paths[0]), choice, (chosen, montage, study_id, follow_timeout, json))
     task = CaptionTask(out, choice, read, CaptionOptions(chosen))
     wanted = RunOptions("caption", out, jobs, on_error, json, study_id, about, timeout, retry_failed, cluster)
     wanted = replace(wanted, epochs=tuple(epoch or ()))
     finish(run_studies(task, paths, wanted, partial(show_captions, read=read, epochs=wanted.epochs)))
+
+
+def _follow(
+    path: Path, choice: "ModelChoice | None", wishes: tuple[tuple[str, ...], Path | None, str | None, float, bool]
+) -> None:
+    """Caption a recording that is being written; `wishes` are the fields of `Live`."""
+    from sleepcli.following import Live, show_live
+
+    show_live(path, choice.engine() if choice is not None else None, Live(*wishes))
 
 
 def _domains(text: str | None) -> tuple[str, ...]:

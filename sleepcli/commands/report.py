@@ -9,7 +9,7 @@ import typer
 from core.batch import StudyRow
 from core.errors import UsageError
 from sleepcli import options, ui
-from sleepcli.model import about_model, model_choice, reading, said
+from sleepcli.model import model_choice, model_or_none, reading, said
 from sleepcli.run import RunOptions, finish, run_studies, studies_of
 
 if TYPE_CHECKING:
@@ -18,25 +18,27 @@ if TYPE_CHECKING:
 INDEX = "index.html"
 
 
+Target = Annotated[
+    Path, typer.Option("--out", "-o", metavar="FILE|DIR", help="File of one study's report, or folder of several.")
+]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="html|png|svg|pdf",
+        autocompletion=options.one_of("html", "png", "svg", "pdf"),
+        help="The page, or its figure alone; by default what FILE ends with, else html.",
+    ),
+]
+
+
 def report(
     paths: options.Paths,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FILE|DIR", help="File of one study's report, or folder of several.")
-    ],
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="html|png|svg|pdf",
-            autocompletion=options.one_of("html", "png", "svg", "pdf"),
-            help="The page, or its figure alone; by default what FILE ends with, else html.",
-        ),
-    ] = None,
+    out: Target,
+    form: Format = None,
     model: options.Model = "nano",
     device: options.Device = "auto",
-    measured: Annotated[
-        bool, typer.Option("--measured", help="Tell what is measured and scored alone, without a model.")
-    ] = False,
+    measured: options.Measured = False,
     json: options.Json = False,
     jobs: options.Jobs = 1,
     on_error: options.OnError = "continue",
@@ -73,11 +75,7 @@ def report(
     single, chosen = _target(out, form, len(items))
     read = reading(montage, scoring, no_scoring, lights_off, lights_on)
     wishes = {**said(read), "format": chosen}
-    if measured:
-        choice, about = None, {"model": None, "options": wishes, "key": f"measured {sorted(wishes.items())}"}
-    else:
-        choice = model_choice(model, device, batch, 1 if cluster else jobs)
-        about = about_model(choice, wishes)
+    choice, about = model_or_none(measured, wishes, model_choice(model, device, batch, 1 if cluster else jobs))
     task = ReportTask(out, single, chosen, choice, read)
     folder = None if single else out
     names = [str(item.path) for item in items]
