@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,12 @@ def test_ctrl_c_ends_well_with_what_was_printed(long: Path, tmp_path: Path, mode
     code = "from sleepcli.app import app; app()"
     arguments = ["caption", str(long), "--follow", "--follow-timeout", "0", "--measured"]
     process = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
     )
     assert process.stdout is not None
     rows = [json.loads(process.stdout.readline()) for _ in range(4)]

@@ -37,7 +37,7 @@ def test_a_bundle_is_installed_used_listed_and_removed(
 def test_only_what_belongs_to_the_bundle_is_copied(program: Command, model: Path, folder: Path, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
-    for path in model.iterdir():
+    for path in (path for path in model.iterdir() if path.is_file()):
         (source / path.name).write_bytes(path.read_bytes())
     (source / "patients.xlsx").write_text("not for copying")
     assert program("models", "import", source, "--name", "mine").returncode == 0

@@ -177,6 +177,10 @@ def test_keys_correct_events(opened):
     opened.cdp("Input.insertText", text="13")
     opened.press("Enter", "Enter")
     opened.js("document.activeElement.blur()")
+    for _ in range(100):  # the page answers when it has had its turn
+        if opened.epoch == 13:
+            break
+        time.sleep(0.05)
     assert opened.epoch == 13
     opened.press("e")
     opened.press("t")  # hypopnea becomes the next type, a RERA
