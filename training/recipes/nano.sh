@@ -21,7 +21,9 @@ fi
 
 # captions, embeddings, questions: the network of the paper
 sleepcli train "$work/prepared" --preset nano --learning-rate 1e-3 --subject-separator __ --seed "$seed" \
-    --max-minutes "$minutes" --out "$work/run"
+    --max-minutes "$minutes" --out "$work/first"
+sleepcli train "$work/prepared" --start "$work/first" --recipe training/recipes/events.toml --learning-rate 6e-4 \
+    --subject-separator __ --held-out 0.08 --seed "$seed" --max-minutes "$minutes" --out "$work/run"
 
 # stages and events: the night model
 sleepcli train "$work/prepared" --night "${from_tracks[@]}" --subject-separator __ \
