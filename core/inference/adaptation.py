@@ -21,7 +21,7 @@ from core.inference.engine import Engine
 from core.inference.figures import stage_indices, staging_figures
 from core.inference.probes import draw_shots, fit_head
 from core.inference.staging import HEAD_FILE, embed_study, head_inputs
-from core.inference.tasks import ModelChoice, Reading
+from core.inference.tasks import ModelChoice, Reading, ReadsStudies
 from core.psg.scoring import STAGES
 from core.psg.store import PreparedStudy
 
@@ -50,7 +50,7 @@ class LabelledStudy:
 
 
 @dataclass(frozen=True)
-class GatherTask:
+class GatherTask(ReadsStudies):
     """Reads a scored study into a head's inputs and keeps them in this process."""
 
     choice: ModelChoice
@@ -64,10 +64,6 @@ class GatherTask:
         study = self.reading.open(item, engine.bundle.channels)
         self.found.append(labelled(study, engine, self.separator))
         return Outcome(figures={"epochs": study.n_epochs}, warnings=study.repairs)
-
-    def sources(self, item: StudyInput) -> Sequence[Path]:
-        """Study, montage and scoring."""
-        return self.reading.sources(item)
 
 
 def labelled(study: PreparedStudy, engine: Engine, separator: str = "") -> LabelledStudy:

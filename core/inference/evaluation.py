@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from core.inference.probes import draw_shots, fit_head, prototype
 from core.inference.ranking import auroc, average_precision, best_f1, f1_at
 from core.inference.staging import stage_embeddings
 from core.inference.studies import measurements_of
-from core.inference.tasks import ModelChoice, Reading
+from core.inference.tasks import ModelChoice, Reading, ReadsStudies
 from core.language.describe import describe
 from core.language.facts import DOMAINS, EpochFacts, epoch_facts
 from core.language.prompts import event_prompts
@@ -77,7 +76,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class JudgeTask:
+class JudgeTask(ReadsStudies):
     """Reads a scored study and keeps what the model says of it in this process."""
 
     choice: ModelChoice
@@ -90,10 +89,6 @@ class JudgeTask:
         study = self.reading.open(item)
         self.found.append(judge(study, self.choice.engine(), self.options))
         return Outcome(figures={"epochs": study.n_epochs}, warnings=study.repairs)
-
-    def sources(self, item: StudyInput) -> Sequence[Path]:
-        """Study, montage and scoring."""
-        return self.reading.sources(item)
 
 
 @dataclass(frozen=True)

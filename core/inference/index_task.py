@@ -1,7 +1,6 @@
 """What `index` and `query` do to one study: read it into rows, for a library or for this process alone."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +13,7 @@ from core.inference.bundle import load_bundle
 from core.inference.epoch_table import StudyTable, table_of_study
 from core.inference.library import FORMAT, Library, StudyKey, source_key
 from core.inference.night import NightOptions
-from core.inference.tasks import ModelChoice, Reading
+from core.inference.tasks import ModelChoice, Reading, ReadsStudies
 from core.language.facts import DOMAINS
 
 UNCHANGED = "unchanged"
@@ -22,7 +21,7 @@ UNCHANGED = "unchanged"
 
 
 @dataclass(frozen=True)
-class GatherTask:
+class GatherTask(ReadsStudies):
     """Reads a study into rows and keeps them in this process."""
 
     choice: ModelChoice
@@ -37,13 +36,9 @@ class GatherTask:
         self.found.append(table_of_study(study, self.choice.engine(), NightOptions(self.domains)))
         return Outcome(figures={"epochs": study.n_epochs}, warnings=study.repairs)
 
-    def sources(self, item: StudyInput) -> Sequence[Path]:
-        """Study, montage and scoring."""
-        return self.reading.sources(item)
-
 
 @dataclass(frozen=True)
-class IndexTask:
+class IndexTask(ReadsStudies):
     """Reads a study into rows and puts them into a library, unless it is there as it is."""
 
     library: str
@@ -67,10 +62,6 @@ class IndexTask:
         library.tidy()
         figures |= {"study": study, "state": "indexed", "epochs": prepared.n_epochs}
         return Outcome(figures=figures, rows=(figures,), warnings=prepared.repairs)
-
-    def sources(self, item: StudyInput) -> Sequence[Path]:
-        """Study, montage and scoring."""
-        return self.reading.sources(item)
 
     def _key(self, item: StudyInput) -> StudyKey:
         try:

@@ -91,8 +91,18 @@ class Reading:
         return tuple(path for path in (item.path, self.montage, scoring) if path is not None)
 
 
+class ReadsStudies:
+    """What every task that opens studies has: how it opens them, and so what its result depends on."""
+
+    reading: Reading
+
+    def sources(self, item: StudyInput) -> Sequence[Path]:
+        """Study, montage and scoring."""
+        return self.reading.sources(item)
+
+
 @dataclass(frozen=True)
-class PrepareTask:
+class PrepareTask(ReadsStudies):
     """Writes `<study>.psg`: signals at 64 Hz, states, measurements and scoring."""
 
     out: Path
@@ -110,13 +120,9 @@ class PrepareTask:
         }
         return Outcome((folder.name,), figures, ({"study": item.study, **figures},), study.repairs)
 
-    def sources(self, item: StudyInput) -> Sequence[Path]:
-        """Study, montage and scoring."""
-        return self.reading.sources(item)
-
 
 @dataclass(frozen=True)
-class StageTask:
+class StageTask(ReadsStudies):
     """Stages a study and writes `<study>.stages.csv` and `<study>.summary.json`."""
 
     out: Path | None
@@ -136,13 +142,9 @@ class StageTask:
         rows = tuple({"study": item.study, **row} for row in stage_rows(staging))
         return Outcome(files, stage_figures(staging), rows, study.repairs)
 
-    def sources(self, item: StudyInput) -> Sequence[Path]:
-        """Study, montage and scoring."""
-        return self.reading.sources(item)
-
 
 @dataclass(frozen=True)
-class CaptionTask:
+class CaptionTask(ReadsStudies):
     """Captions a study and writes its captions, stages and summary."""
 
     out: Path | None
@@ -168,13 +170,9 @@ class CaptionTask:
         rows = () if self.out is not None else tuple(finite(row.to_json()) for row in caption_rows(study, night))
         return Outcome(files, figures, rows, study.repairs)
 
-    def sources(self, item: StudyInput) -> Sequence[Path]:
-        """Study, montage and scoring."""
-        return self.reading.sources(item)
-
 
 @dataclass(frozen=True)
-class EmbedTask:
+class EmbedTask(ReadsStudies):
     """Embeds a study and writes `<study>.embeddings.npy`."""
 
     out: Path | None
@@ -196,10 +194,6 @@ class EmbedTask:
         name = f"{item.study}.embeddings.npy"
         write_embeddings(embeddings, self.out / name)
         return Outcome((name,), figures, (), study.repairs)
-
-    def sources(self, item: StudyInput) -> Sequence[Path]:
-        """Study, montage and scoring."""
-        return self.reading.sources(item)
 
 
 def stage_figures(staging: Staging) -> dict[str, Any]:

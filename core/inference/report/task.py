@@ -1,6 +1,5 @@
 """The report of one study as a task of a batch: read, draw, write."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,11 +10,11 @@ from core.inference.report.figure import write_figure
 from core.inference.report.index import index_figures
 from core.inference.report.page import page
 from core.inference.report.tracks import night_figure
-from core.inference.tasks import ModelChoice, Reading, stage_figures
+from core.inference.tasks import ModelChoice, Reading, ReadsStudies, stage_figures
 
 
 @dataclass(frozen=True)
-class ReportTask:
+class ReportTask(ReadsStudies):
     """Writes a study's report, or its figure alone."""
 
     out: Path
@@ -44,7 +43,3 @@ class ReportTask:
         figures = stage_figures(contents.night.staging) | {"report": index_figures(contents)}
         row = {"study": item.study, "file": path.name, **figures}
         return Outcome((path.name,), figures, (row,) if self.single else (), study.repairs)
-
-    def sources(self, item: StudyInput) -> Sequence[Path]:
-        """Study, montage and scoring."""
-        return self.reading.sources(item)
