@@ -10,7 +10,7 @@ from core.inference.bundle import StagingFacts
 from core.inference.course_graphs import STAGES_GRAPH, stage_log_probabilities
 from core.inference.engine import Engine
 from core.inference.probes import LinearHead
-from core.language.band_course import EEGS, EOGS
+from core.language.band_course import CHIN, EEGS, EOGS
 from core.language.prompts import stage_prompts
 from core.psg.channels import CHANNELS
 from core.psg.scoring import STAGES, UNSCORED
@@ -77,7 +77,7 @@ def stage_course(study: PreparedStudy, engine: Engine) -> Staging | None:
 def staging_channels(engine: Engine) -> tuple[str, ...]:
     """Channels that staging reads: those of the night model where it stages alone, else all of the bundle's."""
     alone = STAGES_GRAPH in engine.bundle.graphs and engine.bundle.stage_head is None
-    return (*EEGS, *EOGS) if alone else engine.bundle.channels
+    return (*EEGS, *EOGS, CHIN) if alone else engine.bundle.channels
 
 
 def head_inputs(embeddings: NDArray[np.float32], study: PreparedStudy, engine: Engine) -> NDArray[np.float64]:

@@ -14,6 +14,9 @@ EEGS = ("EEG_C3", "EEG_C4")
 EOGS = ("EOG_L", "EOG_R")
 COLUMNS = (*EEGS, "EOG")
 """Channels of a course; `EOG` is left minus right (as in the tracks), or the one eye that is there."""
+CHIN = "EMG_CHIN"
+LEAST_TONED, LOWEST_PERCENTILE = 60, 5
+"""Epochs of chin EMG that show what the lowest tone of a night is, and where among them it is taken."""
 WINDOW_SECONDS = 4.0
 LOWEST_RATE = 2 * BANDS[-1][1]
 N_FEATURES = 2 * (3 * len(BANDS) + 1)
@@ -90,6 +93,46 @@ def _log_powers(samples: NDArray[np.float32], rate: float, usable: NDArray[np.bo
         logs = np.log(powers)
     logs[~np.isfinite(logs).all(axis=1)] = np.nan  # a band without any power: nothing to compare
     return np.asarray(logs, np.float32)
+
+
+def chin_tone(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epochs: int) -> NDArray[np.float64]:
+    """Measure how far the chin's tone lies above the lowest of the night.
+
+    The tone of an epoch is the median over its seconds of the EMG's fast amplitude (the root mean square of its first
+    difference), so that twitches do not count; the lowest is the 5th percentile of the night's epochs.
+
+    Parameters
+    ----------
+    traces
+        Channel name to trace, in any unit.
+    states
+        Shape (epochs, channels), state codes.
+    n_epochs
+        Number of epochs.
+
+    Returns
+    -------
+    ndarray
+        Shape (epochs,): natural log of tone over lowest tone; NaN where the chin was not seen, and throughout where
+        less than half an hour of it was.
+    """
+    tone = np.full(n_epochs, np.nan)
+    trace = traces.get(CHIN)
+    if trace is None or trace.rate < LOWEST_RATE:
+        return tone
+    usable = usable_epochs(states, CHIN, n_epochs)
+    second = int(trace.rate)
+    for epoch in np.flatnonzero(usable):
+        first = round(epoch * EPOCH_SECONDS * trace.rate)
+        part = trace.samples[first : first + EPOCH_SECONDS * second]
+        if len(part) == EPOCH_SECONDS * second and np.isfinite(part).all():
+            fast = np.diff(part, append=part[-1:]).reshape(EPOCH_SECONDS, second)
+            size = float(np.median(np.sqrt((fast.astype(np.float64) ** 2).mean(axis=1))))
+            tone[epoch] = np.log(size) if size > 0 else np.nan
+    seen = np.isfinite(tone)
+    if seen.sum() < LEAST_TONED:
+        return np.full(n_epochs, np.nan)
+    return tone - np.percentile(tone[seen], LOWEST_PERCENTILE)
 
 
 def night_features(eeg: NDArray[np.float32], eog: NDArray[np.float32]) -> NDArray[np.float32]:

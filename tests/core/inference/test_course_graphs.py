@@ -72,8 +72,28 @@ def test_a_bundle_without_a_night_model_is_staged_by_prompts(engine: Engine, mak
     assert staging_channels(engine) == engine.bundle.channels
 
 
-def test_staging_reads_eeg_and_eog_alone(night_engine: Engine) -> None:
-    assert set(staging_channels(night_engine)) == {"EEG_C3", "EEG_C4", "EOG_L", "EOG_R"}
+def test_staging_reads_what_the_night_model_needs_alone(night_engine: Engine) -> None:
+    assert set(staging_channels(night_engine)) == {"EEG_C3", "EEG_C4", "EOG_L", "EOG_R", "EMG_CHIN"}
+
+
+def test_a_chin_with_tone_speaks_against_rem_and_a_quiet_one_does_not(
+    night_engine: Engine, toned: tuple[PreparedStudy, tuple[str, ...]]
+) -> None:
+    study, stages = toned
+    awake = np.array([stage == "R" for stage in stages]) & (np.arange(N) % 2 == 0)
+    chin = np.random.default_rng(1).standard_normal((N, 1920)).astype(np.float32) * np.where(awake, 4.0, 0.5)[:, None]
+    signals = study.signals.copy()
+    signals[:, MODEL_CHANNELS.index("EMG_CHIN")] = chin
+    states = study.states.copy()
+    states[:, COLUMN["EMG_CHIN"]] = int(State.OK)
+    plain = stage_log_probabilities(study, night_engine)
+    told = stage_log_probabilities(replace(study, signals=signals.astype(np.float32), states=states), night_engine)
+    assert plain is not None
+    assert told is not None
+    rem = STAGES.index("R")
+    assert told[~awake] == pytest.approx(plain[~awake])
+    odds = (told[awake, rem] - told[awake, 0]) - (plain[awake, rem] - plain[awake, 0])
+    assert odds == pytest.approx(-4.0)
 
 
 def test_a_night_holds_the_graphs_events(night_engine: Engine, toned: tuple[PreparedStudy, tuple[str, ...]]) -> None:

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import signal
 
-from core.language.band_course import BANDS, N_FEATURES, band_course, night_features
+from core.language.band_course import BANDS, N_FEATURES, band_course, chin_tone, night_features
 from core.psg.channels import CHANNELS
 from core.psg.preprocess import Trace
 from core.psg.quality import State
@@ -92,3 +92,16 @@ def test_half_a_minute_alone_is_described_without_a_warning() -> None:
     features = night_features(course[:, 0], course[:, 2])
     assert np.isfinite(features).all()
     assert features[0, :10] == pytest.approx(0)
+
+
+def test_chin_tone_is_told_over_the_lowest_of_the_night_and_twitches_do_not_count() -> None:
+    n = 80
+    rng = np.random.default_rng(6)
+    size = np.repeat(np.where(np.arange(n) < 20, 1.0, 5.0), 30 * 128)
+    samples = (size * rng.standard_normal(n * 30 * 128)).astype(np.float32)
+    samples[: 5 * 128] *= 50  # a twitch in the first, quiet epoch
+    tone = chin_tone({"EMG_CHIN": Trace("EMG_CHIN", samples, 128.0)}, states(n), n)
+    assert tone[:20] == pytest.approx(0, abs=0.1)
+    assert tone[20:] == pytest.approx(np.log(5), abs=0.1)
+    few = chin_tone({"EMG_CHIN": Trace("EMG_CHIN", samples[: 30 * 128 * 40], 128.0)}, states(40), 40)
+    assert np.isnan(few).all()
