@@ -32,7 +32,7 @@ MANY_FRAGMENTS = 64
 APPROXIMATE_FROM = 100_000
 """Epochs from which an approximate index is worth its error; below it every search is exact."""
 ROUNDS, SAMPLES = 20, 64
-"""Rounds of clustering, and epochs a cluster that it is trained on: more made the index slower to build, not better."""
+"""Rounds of clustering, and epochs a cluster that it is trained on."""
 KEPT_FOR = timedelta(hours=1)
 """Age at which old versions go; a reader that began before may still be reading younger ones."""
 TRIES = 20
@@ -220,7 +220,7 @@ class Library:
 
     def build_indexes(self) -> None:
         """Make what is missing for quick searches, and take up what was appended since."""
-        from lancedb.index import FTS, Bitmap, BTree, IvfPq
+        from lancedb.index import FTS, Bitmap, BTree, IvfFlat
 
         self.epochs.checkout_latest()
         count = self.epochs.count_rows()
@@ -229,12 +229,8 @@ class Library:
         words = FTS(base_tokenizer="whitespace", stem=False, remove_stop_words=False, ascii_folding=False)
         wanted: dict[str, Any] = {"study": BTree(), "words": words, "stage": Bitmap(), "position": Bitmap()}
         if count >= APPROXIMATE_FROM:
-            wanted["embedding"] = IvfPq(
-                distance_type="dot",
-                num_partitions=round(count**0.5),
-                num_sub_vectors=max(n for n in (1, 2, 4, 8, 16, 32) if self.dimensions % n == 0),
-                max_iterations=ROUNDS,
-                sample_rate=SAMPLES,
+            wanted["embedding"] = IvfFlat(
+                distance_type="dot", num_partitions=round(count**0.5), max_iterations=ROUNDS, sample_rate=SAMPLES
             )
         there = {name for index in self.epochs.list_indices() for name in index.columns}
         for column, config in wanted.items():
@@ -340,4 +336,3 @@ def study_rows(night: dict[str, Any], write: str, schema: "pa.Schema") -> "pa.Ta
     import pyarrow as pa
 
     return pa.Table.from_pylist([{**night, WRITE: write}], schema=schema)
-

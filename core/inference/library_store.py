@@ -13,9 +13,8 @@ from core.inference.library import Library
 from core.inference.store import HIT_COLUMNS, STUDY_COLUMNS, Candidate
 
 PROBES = 40
-"""Partitions of the approximate index that are looked into."""
-REFINED = 10
-"""How many times more candidates are compared exactly than asked for."""
+"""Partitions of the approximate index that are looked into; what lies in them is compared exactly. Product quantisation
+in its place found two thirds of the nearest among a million, in three times the time, and took 28 times as long to build."""
 
 
 class LibraryStore:
@@ -48,7 +47,7 @@ class LibraryStore:
         """The epochs whose embeddings lie nearest to a vector [D]; exact where there is no approximate index."""
         query = self._epochs.search(vector, vector_column_name="embedding").distance_type("dot")
         if "embedding" in self._indexed:
-            query = query.nprobes(PROBES).refine_factor(REFINED)
+            query = query.nprobes(PROBES)
         return self._candidates(query, where, limit, "_distance")
 
     def saying(self, words: Sequence[str], where: str, limit: int) -> list[Candidate]:
