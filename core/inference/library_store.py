@@ -14,7 +14,7 @@ from core.inference.store import HIT_COLUMNS, STUDY_COLUMNS, Candidate
 
 PROBES = 40
 """Partitions of the approximate index that are looked into; what lies in them is compared exactly. Product quantisation
-in its place found two thirds of the nearest among a million, in three times the time, and took 28 times as long to build."""
+in its place lost a third of the nearest among a million epochs, and took far longer to build."""
 
 
 class LibraryStore:
