@@ -132,7 +132,7 @@ def chin_tone(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epochs: 
     seen = np.isfinite(tone)
     if seen.sum() < LEAST_TONED:
         return np.full(n_epochs, np.nan)
-    return tone - np.percentile(tone[seen], LOWEST_PERCENTILE)
+    return np.asarray(tone - np.percentile(tone[seen], LOWEST_PERCENTILE), np.float64)
 
 
 def night_features(eeg: NDArray[np.float32], eog: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -29,8 +29,16 @@ def test_overlap_below_the_limit_is_no_pair() -> None:
 def test_order_does_not_matter_and_studies_add_up() -> None:
     true, found = apneas((0, 60), (10, 30)), apneas((9, 31), (0, 58))
     assert event_figures(true, found) == event_figures(true[::-1], found[::-1])
-    both = event_figures(true, found) + event_figures(apneas((0, 10)), [])
-    assert (both.true, both.found, both.hits) == (3, 2, 2)
+    both = event_figures(true, found) + event_figures(apneas((0, 10), (50, 60)), apneas((1, 10)))
+    assert (both.true, both.found, both.hits) == (4, 3, 3)
+    assert len(both.onset_errors) == 3
+
+
+def test_one_found_event_stands_for_one_true_one_and_the_other_way_round() -> None:
+    assert event_figures(apneas((0, 9), (11, 20)), apneas((0, 20))).hits == 1
+    assert event_figures(apneas((0, 20)), apneas((0, 9), (11, 20))).hits == 1
+    assert event_figures(apneas((0, 100), (10, 20)), apneas((12, 22))).hits == 1  # a long event beside the right one
+    assert event_figures(apneas((0, 10)), apneas((10, 20)), 0.0).hits == 0
 
 
 def test_nothing_there_and_nothing_found_has_no_figure() -> None:
