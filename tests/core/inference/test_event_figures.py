@@ -38,7 +38,6 @@ def test_one_found_event_stands_for_one_true_one_and_the_other_way_round() -> No
     assert event_figures(apneas((0, 9), (11, 20)), apneas((0, 20))).hits == 1
     assert event_figures(apneas((0, 20)), apneas((0, 9), (11, 20))).hits == 1
     assert event_figures(apneas((0, 100), (10, 20)), apneas((12, 22))).hits == 1  # a long event beside the right one
-    assert event_figures(apneas((0, 10)), apneas((10, 20)), 0.0).hits == 0
 
 
 def test_nothing_there_and_nothing_found_has_no_figure() -> None:
