@@ -20,7 +20,10 @@ from tests.core.inference.report_night import EVENTS, HOSTILE, NAMES, PLAN, plan
 webdriver = pytest.importorskip("selenium.webdriver")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no Chromium with its driver")
+pytestmark = [
+    pytest.mark.slow,  # a browser beside a busy machine may answer late: `pytest -m slow -k browser`
+    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no Chromium with its driver"),
+]
 PATIENCE = 60.0  # seconds
 
 
