@@ -17,7 +17,7 @@ from core.errors import UsageError
 from core.files import content_hash, write_text
 from core.inference.course_graphs import RESPIRATORY, detected_events
 from core.inference.event_figures import NOTHING, EventFigures, event_figures
-from core.inference.figures import interval_by_subject, staging_figures
+from core.inference.figures import calibration_error, interval_by_subject, staging_figures
 from core.language.event_course import COLUMNS_OF
 from core.psg.scoring import Event
 from training import night_events, night_stages
@@ -184,14 +184,12 @@ def _staging(rows: Sequence[Judged]) -> dict[str, Any]:
     )
     chance = np.exp(scores.max(axis=1))[truth >= 0]
     right = (given == truth)[truth >= 0]
-    bins = np.minimum((chance * 15).astype(int), 14)
-    gaps = [abs(chance[bins == b].sum() - right[bins == b].sum()) for b in range(15)]
     return {
         "kappa": round(figures.kappa, 4),
         "interval": [round(low, 4), round(high, 4)] if np.isfinite(low) else None,
         "accuracy": round(figures.accuracy, 4),
         "macro_f1": round(figures.macro_f1, 4),
-        "calibration_error": round(float(sum(gaps)) / max(len(chance), 1), 4),
+        "calibration_error": round(calibration_error(chance, right), 4),
         "epochs": int((truth >= 0).sum()),
         "subjects": len({course.subject for course, _ in rows}),
     }

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import StudyError, UsageError
+from core.inference.event_figures import event_flags
 from core.language.facts import EpochFacts, epoch_facts, of_the_ecg
 from core.language.measure import EpochMeasurements
-from core.psg.preprocess import EPOCH_SECONDS
-from core.psg.scoring import EVENT_TYPES, STAGES
-from core.psg.store import PreparedStudy, is_store, open_store
+from core.psg.scoring import STAGES
+from core.psg.store import PreparedStudy, is_store, open_store, subject_of
 
 STAGE_INDEX = {stage: index for index, stage in enumerate(STAGES)}
 UNKNOWN = -1
@@ -121,15 +121,15 @@ def open_study(path: Path, subject: str | None = None, separator: str = "") -> T
     except OSError as error:
         raise StudyError(f"The prepared study {path} cannot be read.", "Prepare it again from its EDF.") from error
     prepared, _ = _opened(path, stamp)
-    name = prepared.study.split(separator, 1)[0] if separator else prepared.study
+    events = prepared.scoring.events if prepared.scoring is not None else ()
     return TrainingStudy(
         path=path,
         study=prepared.study,
-        subject=subject or name,
+        subject=subject or subject_of(prepared.study, separator),
         source_hash=prepared.source_hash,
         stamp=stamp,
         stages=_stage_indices(prepared),
-        event_bits=np.packbits(_event_flags(prepared), axis=1)[:, 0],
+        event_bits=np.packbits(event_flags(events, prepared.n_epochs), axis=1)[:, 0],
     )
 
 
@@ -139,15 +139,6 @@ def _stage_indices(prepared: PreparedStudy) -> NDArray[np.int8]:
         for epoch, stage in enumerate(prepared.scoring.stages[: prepared.n_epochs]):
             indices[epoch] = STAGE_INDEX.get(stage, UNKNOWN)
     return indices
-
-
-def _event_flags(prepared: PreparedStudy) -> NDArray[np.bool_]:
-    flags = np.zeros((prepared.n_epochs, len(EVENT_TYPES)), np.bool_)
-    for event in prepared.scoring.events if prepared.scoring is not None else ():
-        first = max(int(event.onset // EPOCH_SECONDS), 0)
-        last = int((event.onset + max(event.duration, 0.1) - 1e-6) // EPOCH_SECONDS)
-        flags[first : last + 1, EVENT_TYPES.index(event.type)] = True
-    return flags
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from core.inference.probes import draw_shots, fit_head
 from core.inference.staging import HEAD_FILE, embed_study, head_inputs
 from core.inference.tasks import ModelChoice, Reading, ReadsStudies
 from core.psg.scoring import STAGES
-from core.psg.store import PreparedStudy
+from core.psg.store import PreparedStudy, subject_of
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def labelled(study: PreparedStudy, engine: Engine, separator: str = "") -> Label
     if study.scoring is None or not any(stage in STAGES for stage in study.scoring.stages):
         raise StudyError(f"{study.study} has no scored stages to learn from.", "Put its scoring beside it.")
     inputs = head_inputs(embed_study(study, engine), study, engine)
-    subject = study.study.split(separator, 1)[0] if separator else study.study
+    subject = subject_of(study.study, separator)
     return LabelledStudy(subject, study.source_hash, inputs, stage_indices(study.scoring.stages))
 
 

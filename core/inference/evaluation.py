@@ -13,7 +13,7 @@ from core.batch import Outcome, StudyInput
 from core.errors import StudyError, UsageError
 from core.inference.caption_figures import caption_table
 from core.inference.engine import Engine
-from core.inference.event_figures import NOTHING, event_figures
+from core.inference.event_figures import NOTHING, event_figures, event_flags
 from core.inference.figures import interval_by_subject, retrieval_figures, stage_indices, staging_figures
 from core.inference.night import Night, NightOptions, read_night
 from core.inference.probes import draw_shots, fit_head, prototype
@@ -24,9 +24,8 @@ from core.inference.tasks import ModelChoice, Reading, ReadsStudies
 from core.language.describe import describe
 from core.language.facts import DOMAINS, EpochFacts, epoch_facts
 from core.language.prompts import event_prompts
-from core.psg.preprocess import EPOCH_SECONDS
 from core.psg.scoring import EVENT_TYPES, STAGES, Scoring
-from core.psg.store import PreparedStudy
+from core.psg.store import PreparedStudy, subject_of
 
 TASKS = ("staging", "events", "retrieval", "few-shot", "captions", "localisation", "concepts")
 SHOTS = (1, 3, 10, 30, 100)
@@ -152,7 +151,7 @@ def judge(study: PreparedStudy, engine: Engine, options: EvaluationOptions) -> J
     prompts = stage_embeddings(night.embeddings, study, engine)
     measured = measurements_of(study)
     facts = tuple(epoch_facts(epoch, measured, study.states, study.scoring) for epoch in range(study.n_epochs))
-    subject = study.study.split(options.separator, 1)[0] if options.separator else study.study
+    subject = subject_of(study.study, options.separator)
     return Judged(subject, study, study.scoring, night, stage_indices(prompts.stages), facts)
 
 
@@ -210,7 +209,7 @@ class _Pool:
             truth=joined(lambda one: stage_indices(one.scoring.stages)),
             stagers=stagers,
             embeddings=joined(lambda one: one.night.embeddings),
-            events=joined(_event_flags),
+            events=joined(lambda one: event_flags(one.scoring.events, one.study.n_epochs)),
             events_known=joined(lambda one: np.full(one.study.n_epochs, bool(one.scoring.events))),
         )
 
@@ -219,15 +218,6 @@ class _Pool:
         every = np.arange(len(self.truth))
         low, high = interval_by_subject(self.subjects, figure, draws)
         return Row(task, what, name, figure(every), low, high, len(every))
-
-
-def _event_flags(one: Judged) -> NDArray[np.bool_]:
-    flags = np.zeros((one.study.n_epochs, len(EVENT_TYPES)), np.bool_)
-    for event in one.scoring.events:
-        first = max(int(event.onset // EPOCH_SECONDS), 0)
-        last = int((event.onset + max(event.duration, 0.1) - 1e-6) // EPOCH_SECONDS)
-        flags[first : last + 1, EVENT_TYPES.index(event.type)] = True
-    return flags
 
 
 def _staging(judged: Sequence[Judged], pool: _Pool, engine: Engine, options: EvaluationOptions) -> list[Row]:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from core.psg.scoring import Event
+from core.psg.preprocess import EPOCH_SECONDS
+from core.psg.scoring import EVENT_TYPES, Event
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,16 @@ def event_figures(true: Sequence[Event], found: Sequence[Event], least_overlap: 
         taken_true.add(place)
         errors.append(found[index].onset - true[place].onset)
     return EventFigures(len(true), len(found), len(errors), tuple(errors))
+
+
+def event_flags(events: Sequence[Event], n_epochs: int) -> NDArray[np.bool_]:
+    """Tell which epochs events overlap, [n_epochs, 8] in the order of `EVENT_TYPES`."""
+    flags = np.zeros((n_epochs, len(EVENT_TYPES)), np.bool_)
+    for event in events:
+        first = max(int(event.onset // EPOCH_SECONDS), 0)
+        last = int((event.onset + max(event.duration, 0.1) - 1e-6) // EPOCH_SECONDS)
+        flags[first : last + 1, EVENT_TYPES.index(event.type)] = True
+    return flags
 
 
 def _overlap(first: Event, second: Event) -> float:

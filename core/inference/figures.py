@@ -142,6 +142,13 @@ def best_temperature(cosines: NDArray[np.floating], truth: NDArray[np.integer], 
     return float(min(factors, key=surprise))
 
 
+def calibration_error(chances: NDArray[np.floating], right: NDArray[np.bool_]) -> float:
+    """Expected calibration error over 15 bins: mean distance between probability, [N], and share that is right, [N]."""
+    bins = np.minimum((chances * 15).astype(int), 14)
+    gaps = [abs(chances[bins == b].sum() - right[bins == b].sum()) for b in range(15)]
+    return float(sum(gaps)) / max(len(chances), 1)
+
+
 def interval_by_subject(
     subjects: Sequence[str],
     figure: Callable[[NDArray[np.intp]], float],

@@ -162,6 +162,11 @@ def is_store(path: Path) -> bool:
     return path.is_dir() and path.suffix == ".psg" and not path.name.startswith(".")
 
 
+def subject_of(study: str, separator: str) -> str:
+    """Name a study's subject: its name up to a separator such as `__`; the whole name where that is empty."""
+    return study.split(separator, 1)[0] if separator else study
+
+
 def write_store(study: PreparedStudy, folder: Path) -> None:
     """Write a prepared study, whole or not at all.
 

@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 from core.batch import StudyInput  # noqa: E402
 from core.inference.bundle import load_bundle  # noqa: E402
 from core.inference.engine import Engine  # noqa: E402
-from core.inference.figures import stage_indices, staging_figures  # noqa: E402
+from core.inference.figures import calibration_error, stage_indices, staging_figures  # noqa: E402
 from core.inference.staging import stage_study, staging_channels  # noqa: E402
 from core.inference.tasks import Reading  # noqa: E402
 from core.psg.simulate.montage import CLEAN, WriteMontage  # noqa: E402
@@ -101,12 +101,6 @@ VARIANTS: dict[str, Variant] = {
     "mains of 60 µV": changed(mains),
     "a tenth of the epochs moved": changed(artefacts),
 }
-
-
-def calibration_error(chances: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    """Mean distance between probability and share of right stages, over 15 bins."""
-    bins = np.minimum((chances * 15).astype(int), 14)
-    return float(sum(abs(chances[bins == b].sum() - right[bins == b].sum()) for b in range(15)) / len(chances))
 
 
 def main() -> None:
