@@ -29,7 +29,7 @@ from training.model import SleepLM
 FORMAT = 2
 BUNDLE_FILE, TOKENIZER_FILE = "bundle.json", "tokenizer.json"
 WEIGHTS, META = "model.safetensors", "meta.json"
-TOLD = ("preset", "seed", "step", "finished", "figures", "auxiliary", "training")
+TOLD = ("preset", "seed", "step", "finished", "figures", "auxiliary", "without_events", "training")
 """Entries of meta.json that the bundle repeats; its split names subjects and stays behind."""
 
 

@@ -32,6 +32,10 @@ BatchSize = Annotated[
     int | None,
     typer.Option("--batch-size", metavar="N", min=2, help="Epochs in a batch, over all GPUs.", show_default="64"),
 ]
+Accumulate = Annotated[
+    int | None,
+    typer.Option("--accumulate", metavar="N", min=1, help="Batches in an optimizer step.", show_default="1"),
+]
 LearningRate = Annotated[
     float | None, typer.Option("--learning-rate", metavar="N", help="Peak learning rate.", show_default="0.001")
 ]
@@ -69,6 +73,14 @@ HeldOut = Annotated[
         "--held-out", metavar="N", min=0, help="Share of the subjects held out for validation.", show_default="0.1"
     ),
 ]
+WithoutEvent = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--without-event",
+        metavar="TYPE",
+        help="Hold an event type out of training, to look for it as unseen; may be given again.",
+    ),
+]
 SubjectSeparator = Annotated[
     str | None,
     typer.Option(
@@ -78,6 +90,12 @@ SubjectSeparator = Annotated[
 CheckpointMinutes = Annotated[
     float | None,
     typer.Option("--checkpoint-minutes", metavar="N", min=0, help="Minutes between checkpoints.", show_default="5"),
+]
+Patience = Annotated[
+    int | None,
+    typer.Option(
+        "--patience", metavar="N", min=0, help="Validations without a better one that end the run.", show_default="never"
+    ),
 ]
 Tensorboard = Annotated[
     bool | None,

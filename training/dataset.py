@@ -82,6 +82,8 @@ class Reader:
     texts: TextOptions
     augmentation: Augmentation | None
     """None: signals as they are, all channels (validation)."""
+    without: tuple[str, ...] = ()
+    """Event types of which nothing is learned."""
 
     def batch(self, rows: Sequence[tuple[int, int]], seed: Sequence[int]) -> Batch:
         """Make the batch of some epochs.
@@ -98,11 +100,13 @@ class Reader:
         texts: list[EpochTexts] = []
         stages = np.full(len(rows), IGNORE, np.int64)
         events = np.full((len(rows), len(EVENT_TYPES)), IGNORE, np.float32)
+        silent = [EVENT_TYPES.index(name) for name in self.without]
         for i, (study, epoch) in enumerate(rows):
             known = self.studies[study].facts(epoch)
             shown = WHOLE if self.augmentation is None else draw(rng, self.augmentation.dropout)
             facts = restrict(known, shown)
             events[i] = event_shares(known, facts)
+            events[i, silent] = IGNORE
             for c, name in enumerate(self.channels):
                 if name in facts.unusable:
                     present[i, c] = 0.0

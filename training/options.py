@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UsageError
+from core.psg.scoring import EVENT_TYPES
 from training.config import ModelConfig
 from training.dataset import Augmentation
 from training.sampling import SamplerOptions
@@ -82,6 +83,8 @@ class TrainOptions:
     texts: TextOptions = field(default_factory=TextOptions)
     augmentation: Augmentation = field(default_factory=Augmentation)
     sampler: SamplerOptions = field(default_factory=SamplerOptions)
+    without_events: tuple[str, ...] = ()
+    """Event types held out of training: no epoch that has one is drawn, and nothing is learned of their absence."""
     held_out: float = 0.1
     """Share of the subjects that are held out for validation."""
     subject_separator: str = ""
@@ -111,6 +114,10 @@ class TrainOptions:
             raise UsageError(f"There is no precision {self.precision!r}.", "Choose auto, fp32 or bf16.")
         if not 0 <= self.warmup < 1 or not 0 <= self.held_out < 1 or not 0 <= self.hidden_patches < 1:
             raise UsageError("warmup, held_out and hidden_patches are shares, from 0 to below 1.")
+
+        unknown = [name for name in self.without_events if name not in EVENT_TYPES]
+        if unknown:
+            raise UsageError(f"There is no event type {unknown[0]!r}.", f"Types: {', '.join(EVENT_TYPES)}.")
 
     def to_json(self) -> dict[str, Any]:
         """Give the options that fix the result, without places on the disk."""

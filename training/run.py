@@ -30,6 +30,7 @@ from training.montages import draw, restrict
 from training.optim import Average, optimizer_of
 from training.options import TrainOptions
 from training.ranks import ALONE, Ranks
+from training.resume import check_same, last_state
 from training.sampling import Sampler
 from training.start import read_start
 from training.studies import (
@@ -179,7 +180,7 @@ def open_run(options: TrainOptions, ranks: Ranks = ALONE) -> Run:
         torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     split, training, validation = _split_studies(options)
-    sampler = Sampler(training, options.sampler, options.seed)
+    sampler = Sampler(training, options.sampler, options.seed, options.without_events)
     start = read_start(options.start) if options.start is not None else None
     sizes = start.config if start is not None else options.model or preset(options.preset)
     if start is not None and ranks.first and not (options.out / TOKENIZER).exists():
@@ -195,7 +196,7 @@ def open_run(options: TrainOptions, ranks: Ranks = ALONE) -> Run:
     learned = torch.nn.ModuleList([model, head] if event_head is None else [model, head, event_head])
     if options.compiled:
         model.signal.compile()
-    state = _last_state(options)
+    state = last_state(options)
     run = Run(
         options=options,
         device=device,
@@ -204,7 +205,9 @@ def open_run(options: TrainOptions, ranks: Ranks = ALONE) -> Run:
         training=training,
         validation=validation,
         tokenizer=tokenizer,
-        reader=Reader(training, config.channels, tokenizer, options.texts, options.augmentation),
+        reader=Reader(
+            training, config.channels, tokenizer, options.texts, options.augmentation, options.without_events
+        ),
         sampler=sampler,
         anchors=Anchors(tokenizer, device),
         model=model,
@@ -218,31 +221,12 @@ def open_run(options: TrainOptions, ranks: Ranks = ALONE) -> Run:
         ranks=ranks,
     )
     if state is not None:
-        _resume(run, state)
+        check_same(options, split.to_json())
+        run.restore(state)
     ranks.wait()  # all have read meta.json before the first one writes it
     if ranks.first:
         _write_meta(run, finished=False)
     return run
-
-
-def _last_state(options: TrainOptions) -> checkpoint.Checkpoint | None:
-    saved = checkpoint.latest(options.out / "checkpoints")
-    return None if saved is None else checkpoint.load(saved)
-
-
-def _resume(run: Run, state: checkpoint.Checkpoint) -> None:
-    """Go on from a checkpoint; not with other subjects held out, for figures of subjects that were trained on."""
-    path = run.options.out / "meta.json"
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))["split"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SleepcliError(f"{path} is missing or damaged.", "Choose another --out.") from error
-    if before != run.split.to_json():
-        raise UsageError(
-            f"The run {run.options.out} was begun with other subjects, or others of them held out.",
-            "Give the stores, --seed, --held-out and --subject-separator of its start, or choose another --out.",
-        )
-    run.restore(state)
 
 
 def device_of(name: str) -> torch.device:
@@ -355,6 +339,7 @@ def _write_meta(run: Run, finished: bool) -> None:
         "slots": options.texts.slots,
         "domains": list(DOMAINS),
         "staging": run.staging,
+        "without_events": list(options.without_events),
         "auxiliary": [name for name in AUXILIARY if getattr(options.weights, name)],
         "versions": {"torch": torch.__version__.split("+")[0]},
     }

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.errors import UsageError
 from core.psg.scoring import EVENT_TYPES, STAGES
 from training.studies import OPEN_STUDIES, UNKNOWN, TrainingStudy
 
@@ -56,15 +57,27 @@ class Sampler:
         How much more often rare stages, events and hard epochs are drawn.
     seed
         Of the run.
+    without
+        Event types whose epochs are never drawn.
+
+    Raises
+    ------
+    UsageError
+        When no epoch is left to draw.
     """
 
-    def __init__(self, studies: Sequence[TrainingStudy], options: SamplerOptions, seed: int) -> None:
+    def __init__(
+        self, studies: Sequence[TrainingStudy], options: SamplerOptions, seed: int, without: Sequence[str] = ()
+    ) -> None:
         self.seed = seed
         self.options = options
+        self.without = tuple(without)
         self.offsets = np.cumsum([0] + [len(study.stages) for study in studies])
         self._studies = studies
         self._rules = WeightRules.of(((study.stages, study.events) for study in studies), options)
         weights = self._base()
+        if not weights.any():
+            raise UsageError("Every epoch has an event that is held out.", "Hold out fewer types, or give more studies.")
         stages = np.concatenate([study.stages for study in studies])
         self.stage_shares = np.array([weights[stages == stage].sum() + 1e-9 for stage in range(len(STAGES))])
         self.stage_shares /= self.stage_shares.sum()
@@ -122,7 +135,12 @@ class Sampler:
     def _base(self) -> NDArray[np.float64]:
         """Weigh every epoch, [N], study by study: what lies between is not held for all of them."""
         rules = self._rules
-        return np.concatenate([rules.weigh(study.stages, study.events) for study in self._studies])
+        return np.concatenate(
+            [
+                rules.weigh(study.stages, study.events) * ~shows(study.events, self.without)
+                for study in self._studies
+            ]
+        )
 
     def _look(self, number: int) -> None:
         """Take a new look at what is hard where one is due; the same batches see the same look after a resume."""
@@ -133,6 +151,12 @@ class Sampler:
             factor = self.hardness.factor(due, self.options.hard)
             self._cumulated = _cumulated(self._base() * factor)
             self._taken = due
+
+
+def shows(events: NDArray[np.bool_], types: Sequence[str]) -> NDArray[np.bool_]:
+    """Say which epochs, [N], have an event of some types, of `events` [N, 8]."""
+    found: NDArray[np.bool_] = events[:, [EVENT_TYPES.index(name) for name in types]].any(axis=1)
+    return found
 
 
 def _cumulated(weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from training.dataset import Batch, Reader
 from training.losses import positives_of
 from training.objective import loss_terms
 from training.run import Run
+from training.sampling import shows
 from training.studies import TrainingStudy, stage_shares
 
 
@@ -33,8 +34,9 @@ def validate(run: Run) -> tuple[dict[str, float], float]:
     """
     if not run.validation:
         return {}, float(run.model.logit_scale.detach().exp())
-    reader = Reader(run.validation, run.reader.channels, run.tokenizer, run.options.texts, None)
-    rows = validation_rows(run.validation, run.options.validation_epochs, run.options.seed)
+    options = run.options
+    reader = Reader(run.validation, run.reader.channels, run.tokenizer, options.texts, None, options.without_events)
+    rows = validation_rows(run.validation, options.validation_epochs, options.seed, options.without_events)
     size = run.options.batch_size
     sums: dict[str, float] = {}
     kept: list[tuple[torch.Tensor, ...]] = []
@@ -84,11 +86,18 @@ def _figures(
     return figures, temperature
 
 
-def validation_rows(studies: Sequence[TrainingStudy], count: int, seed: int) -> list[tuple[int, int]]:
-    """Choose epochs of the held-out studies, as they come, the same at every validation; scored ones first."""
+def validation_rows(
+    studies: Sequence[TrainingStudy], count: int, seed: int, without: Sequence[str] = ()
+) -> list[tuple[int, int]]:
+    """Choose epochs of the held-out studies, as they come, the same at every validation; scored ones first.
+
+    Epochs with an event of the types `without` are left out.
+    """
     offsets = np.cumsum([0] + [len(study.stages) for study in studies])
     order = np.random.default_rng([seed, 5]).permutation(offsets[-1])
     scored = np.concatenate([study.stages for study in studies])[order] >= 0
-    chosen = np.concatenate((order[scored], order[~scored]))[:count]
+    allowed = ~np.concatenate([shows(study.events, without) for study in studies])
+    chosen = np.concatenate((order[scored], order[~scored]))
+    chosen = chosen[allowed[chosen]][:count]
     which = np.searchsorted(offsets, chosen, side="right") - 1
     return [(int(s), int(place - offsets[s])) for s, place in zip(which, chosen, strict=True)]

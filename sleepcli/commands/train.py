@@ -27,6 +27,7 @@ def train(
     recipe: given.Recipe = None,
     start: given.Start = None,
     batch_size: given.BatchSize = None,
+    accumulate: given.Accumulate = None,
     learning_rate: given.LearningRate = None,
     precision: given.Precision = None,
     compiled: given.Compiled = None,
@@ -34,8 +35,10 @@ def train(
     threads: given.Threads = None,
     seed: given.Seed = None,
     held_out: given.HeldOut = None,
+    without_event: given.WithoutEvent = None,
     subject_separator: given.SubjectSeparator = None,
     checkpoint_minutes: given.CheckpointMinutes = None,
+    patience: given.Patience = None,
     tensorboard: given.Tensorboard = None,
     night: given.Night = False,
     tracks: given.Tracks = None,
@@ -55,6 +58,8 @@ def train(
       sleepcli train prepared --preset nano --out runs/first --max-minutes 60
 
       sleepcli train prepared --recipe lab.toml --out runs/lab
+
+      sleepcli train prepared --without-event obstructive_apnea --max-steps 500 --out runs/unseen
 
       sleepcli train ours --start runs/first --learning-rate 2e-4 --out runs/ours
 
@@ -79,6 +84,7 @@ def _train_network(recipe: Path | None, words: dict[str, Any], json: bool) -> No
         from training.recipe import options_of, read_recipe
     known = {field.name for field in fields(TrainOptions)}
     ours = {name: value for name, value in words.items() if name in known}
+    ours["without_events"] = tuple(words["without_event"]) if words["without_event"] else None
     wishes = options_of(read_recipe(recipe) if recipe else {}, {**ours, "stores": tuple(words["stores"])})
     _follow(train_events(wishes), json)
 

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.errors import UsageError
 from training import sampling, studies
 from training.sampling import AHEAD, REFRESH, Hardness, Sampler, SamplerOptions
 from training.studies import open_study
+from training.validation import validation_rows
 
 
 def made_up(count: int, epochs: int, seed: int = 0) -> list[Any]:
@@ -139,3 +141,21 @@ def test_a_store_that_was_written_again_is_opened_again(stores: tuple[Path, ...]
     shutil.copytree(stores[1], copy)
     os.utime(copy / "study.json", ns=(1, 1))
     assert not np.array_equal(open_study(copy).stages, first)
+
+
+def test_an_event_type_that_is_held_out_is_never_drawn_nor_judged():
+    rng = np.random.default_rng(0)
+    indexes = made_up(5, 60)
+    for index in indexes:
+        index.events[:, :2] = rng.random((60, 2)) < 0.3
+    sampler = Sampler(indexes, SamplerOptions(), 1, ("obstructive_apnea",))
+    drawn = sampler.draw(0, 5000)
+    assert not any(indexes[study].events[epoch, 0] for study, epoch in drawn)
+    assert any(indexes[study].events[epoch, 1] for study, epoch in drawn)
+    judged = validation_rows(indexes, 1000, 0, ("obstructive_apnea",))
+    assert len(judged) == sum(int((~index.events[:, 0]).sum()) for index in indexes)
+    assert not any(indexes[study].events[epoch, 0] for study, epoch in judged)
+    for index in indexes:
+        index.events[:, 0] = True
+    with pytest.raises(UsageError, match="Every epoch has an event that is held out"):
+        Sampler(indexes, SamplerOptions(), 1, ("obstructive_apnea",))
