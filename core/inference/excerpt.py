@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import UsageError
-from core.psg.channels import resolve
+from core.psg.mapping import map_recording
 from core.psg.montage import Montage
 from core.psg.preprocess import EPOCH_SECONDS, Trace, load_traces, prepared_from_array, traces_of
 from core.psg.recording import open_recording
@@ -50,7 +50,7 @@ def excerpt(
     if not 0 <= onset <= recording.duration - EPOCH_SECONDS + 1e-3:
         raise _none(path, epoch, int(recording.duration // EPOCH_SECONDS))
     part = stretch(recording, onset, EPOCH_SECONDS)
-    return load_traces(part, resolve(part.signals, montage), channels)
+    return load_traces(part, map_recording(part, montage), channels)
 
 
 def _prepared(path: Path, epoch: int, channels: Collection[str] | None) -> dict[str, Trace]:

@@ -11,7 +11,7 @@ from core.inference.night import NightOptions, measured_night, read_night
 from core.language.facts import DOMAINS
 from core.language.measure import EpochMeasurements, measure
 from core.psg.alternatives import load_living
-from core.psg.channels import resolve
+from core.psg.mapping import map_recording
 from core.psg.montage import Montage
 from core.psg.preprocess import EPOCH_SECONDS, prepare
 from core.psg.recording import Recording
@@ -88,7 +88,7 @@ def caption_epoch(
     """
     first = max(0, epoch + 1 - SCALE_EPOCHS)
     past = stretch(recording, first * EPOCH_SECONDS, (epoch + 1 - first) * EPOCH_SECONDS)
-    channel_map, traces = load_living(past, resolve(past.signals, options.montage))
+    channel_map, traces = load_living(past, map_recording(past, options.montage, look_beside=False))
     whole = prepare(past, channel_map, traces)
     measured = measure(traces, whole.states, whole.n_epochs)
     study = _last(whole, measured, min(READ_EPOCHS, whole.n_epochs))

@@ -10,7 +10,7 @@ from core.errors import StudyError
 from core.inference.lights import lit
 from core.language.measure import EpochMeasurements, measure
 from core.psg.alternatives import load_living
-from core.psg.channels import resolve
+from core.psg.mapping import map_recording
 from core.psg.montage import Montage
 from core.psg.preprocess import EPOCH_SECONDS, Trace, prepare, prepared_from_array, traces_of
 from core.psg.recording import Gap, open_recording
@@ -92,7 +92,7 @@ def _from_recording(path: Path, options: StudyOptions) -> PreparedStudy:
         )
     if recording.duration < EPOCH_SECONDS:
         raise _too_short(path, recording.duration)
-    channel_map = resolve(recording.signals, options.montage)
+    channel_map = map_recording(recording, options.montage, options.scoring, options.look_for_scoring)
     channel_map, traces = load_living(recording, channel_map, options.channels)
     if not traces and options.channels is not None:  # what there is instead is told, and a scoring may be enough
         channel_map, traces = load_living(recording, channel_map)

@@ -25,6 +25,7 @@ from core.inference.results import (
 )
 from core.inference.staging import Staging, StagingOptions, embed_study, stage_study, staging_channels
 from core.inference.studies import StudyOptions, open_study
+from core.psg.mapping import explanations
 from core.psg.montage import read_montage
 from core.psg.scoring import STAGES, UNSCORED, find_scoring
 from core.psg.store import PreparedStudy, write_store
@@ -86,9 +87,10 @@ class Reading:
     def sources(self, item: StudyInput) -> tuple[Path, ...]:
         """Files that the result depends on."""
         scoring = self.scoring
+        beside: list[Path] = []
         if scoring is None and self.look_for_scoring:
-            scoring = find_scoring(item.path)
-        return tuple(path for path in (item.path, self.montage, scoring) if path is not None)
+            scoring, beside = find_scoring(item.path), explanations(item.path)
+        return tuple(path for path in (item.path, self.montage, scoring, *beside) if path is not None)
 
 
 class ReadsStudies:

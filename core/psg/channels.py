@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from core.psg.derivations import ASSUMED_CODES, Candidate, best_candidates
+from core.psg.derivations import Candidate, best_candidates
+from core.psg.position_codes import ASSUMED_CODES, StatedCodes, coding_by_labels
 
 if TYPE_CHECKING:
     from core.psg.montage import Montage
@@ -109,7 +110,10 @@ class ChannelMap:
     unused
         Labels of the signals that no channel takes.
     position_codes
-        The file's position codes to the model's, as the montage or the file's own kind gives them; None: by the values.
+        The file's position codes to the model's, as the montage, the study or its labels give them; None: by the
+        values.
+    positive_side
+        The side on which a positive position angle lies, as the montage gives it; empty where nobody says so.
     others
         Other sources that a channel could have, best first; none where a montage decided.
     auxiliary
@@ -118,9 +122,10 @@ class ChannelMap:
 
     sources: tuple[ChannelSource, ...]
     unused: tuple[str, ...]
-    position_codes: Mapping[int, int] | None = field(default=None)
+    position_codes: Mapping[float, int] | None = field(default=None)
     others: "Mapping[str, tuple[ChannelSource, ...]]" = field(default_factory=dict)
     auxiliary: tuple[ChannelSource, ...] = ()
+    positive_side: str = ""
 
     @property
     def every(self) -> tuple[ChannelSource, ...]:
@@ -149,7 +154,9 @@ class ChannelMap:
         return (source for source in self.every if source.signals)
 
 
-def resolve(signals: "Sequence[SignalInfo]", montage: "Montage | None" = None) -> ChannelMap:
+def resolve(
+    signals: "Sequence[SignalInfo]", montage: "Montage | None" = None, stated: StatedCodes | None = None
+) -> ChannelMap:
     """Find the source of every channel among a file's signals.
 
     Parameters
@@ -158,6 +165,8 @@ def resolve(signals: "Sequence[SignalInfo]", montage: "Montage | None" = None) -
         The file's signals.
     montage
         A lab's own choice for some channels; it wins over what the labels say.
+    stated
+        What the study itself says of its position codes.
 
     Returns
     -------
@@ -182,18 +191,28 @@ def resolve(signals: "Sequence[SignalInfo]", montage: "Montage | None" = None) -
     }
     used = {index for source in sources for index in source.signals}
     unused = tuple(signal.label for signal in signals if signal.index not in used)
-    codes, told = _position_codes(signals, montage)
-    if told:
-        place = [channel.name for channel in channels].index("POS")
-        sources[place] = replace(sources[place], reason=sources[place].reason.replace(ASSUMED_CODES, told))
-    return ChannelMap(tuple(sources[: len(CHANNELS)]), unused, codes, others, tuple(sources[len(CHANNELS) :]))
+    codes, told = _position_codes(signals, montage, stated)
+    sources = [_told(source, told) if source.target == "POS" and source.signals else source for source in sources]
+    side = montage.positive_side if montage is not None else ""
+    return ChannelMap(tuple(sources[: len(CHANNELS)]), unused, codes, others, tuple(sources[len(CHANNELS) :]), side)
 
 
-def _position_codes(signals: "Sequence[SignalInfo]", montage: "Montage | None") -> tuple[Mapping[int, int] | None, str]:
+def _told(source: ChannelSource, codes: str) -> ChannelSource:
+    """Say in the reason who explains the position codes, or that nobody does."""
+    return replace(source, reason=f"{source.reason}; {codes or ASSUMED_CODES}")
+
+
+def _position_codes(
+    signals: "Sequence[SignalInfo]", montage: "Montage | None", stated: StatedCodes | None
+) -> tuple[Mapping[float, int] | None, str]:
     """Return what the position codes mean and who says so; None and nothing where it has to be assumed."""
     if montage is not None and montage.position_codes:
         return montage.position_codes, "codes by the montage"
-    coding = position_coding([signal.label for signal in signals])
+    if montage is not None and montage.positive_side:
+        return None, f"an angle, positive to the {montage.positive_side}, by the montage"
+    if stated is not None:
+        return stated.codes, f"codes as {stated.source} names them"
+    coding = coding_by_labels([signal.label for signal in signals])
     return (coding.codes, f"codes as in {coding.name}") if coding is not None else (None, "")
 
 
@@ -214,44 +233,3 @@ def _source(
         labels=tuple(signal.label for signal in picked),
         unit_is_certain=stated is not None,
     )
-
-
-@dataclass(frozen=True)
-class PositionCoding:
-    """What a recorder's body position codes mean.
-
-    Parameters
-    ----------
-    name
-        Where it is used.
-    labels
-        Labels, in capitals, that stand together in such a file and in no other.
-    codes
-        The file's code to the model's: 0 right, 1 left, 2 supine, 3 prone, 4 upright.
-    """
-
-    name: str
-    labels: frozenset[str]
-    codes: Mapping[int, int]
-
-
-# Only what is documented in public. The makers of recorders publish no codes, and most let the lab choose them: any
-# other file's codes are assumed to be the published model's own, which are those of SHHS, and the map says so.
-POSITION_CODINGS = (
-    # SHHS polysomnography documentation (sleepdata.org/datasets/shhs): 0 right, 1 left, 2 back, 3 front.
-    PositionCoding("SHHS", frozenset(("EEG(SEC)", "THOR RES", "POSITION")), {0: 0, 1: 1, 2: 2, 3: 3}),
-    # MESA sleep data documentation (sleepdata.org/datasets/mesa): 0 right, 1 back, 2 left, 3 front, 4 upright.
-    PositionCoding("MESA", frozenset(("EEG1", "EEG2", "EEG3", "THERM", "POS")), {0: 0, 1: 2, 2: 1, 3: 3, 4: 4}),
-)
-
-
-def position_coding(labels: Sequence[str]) -> PositionCoding | None:
-    """Return the position codes of a cohort that its set of labels gives away, or None.
-
-    Parameters
-    ----------
-    labels
-        All labels of the file.
-    """
-    names = {label.strip().upper() for label in labels}
-    return next((coding for coding in POSITION_CODINGS if coding.labels <= names), None)

@@ -320,9 +320,7 @@ def _paired(role: str, read: list[_Signal]) -> Iterator[Candidate]:
                     )
 
 
-ASSUMED_CODES = "codes assumed: 0 right, 1 left, 2 supine, 3 prone, 4 upright; a montage can name them"
 _PLAIN_REASON = {
-    "position": f"by its label; {ASSUMED_CODES}",
     "pulse": "by its label; gives the heart rate where no ECG does",
 }
 

@@ -1,6 +1,7 @@
 """A lab's own montage: a small TOML file that says which signal is which channel."""
 
 import difflib
+import math
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from core.errors import UsageError
 from core.files import write_text
 from core.psg.channels import CHANNEL_BY_NAME
 from core.psg.derivations import Candidate
+from core.psg.position_codes import POSITION_CODINGS, POSITIONS, coding_by_name, position_of
 from core.psg.units import voltage_factor
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 _TARGETS = tuple(CHANNEL_BY_NAME)
 BY_MONTAGE = "chosen by the montage"
 """The reason of a channel whose signal a montage names."""
-_POSITIONS = {"right": 0, "left": 1, "supine": 2, "prone": 3, "upright": 4, "unknown": -1}
+_SIDES = ("left", "right")
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,16 @@ class Montage:
     units
         Channel name to the unit in which the file's numbers really are.
     position_codes
-        The recorder's position codes to the model's (0 right, 1 left, 2 supine, 3 prone, 4 upright, −1 unknown).
+        The recorder's position codes, or its levels in volts, to the model's codes (0 right, 1 left, 2 supine,
+        3 prone, 4 upright, −1 unknown).
+    positive_side
+        ``left`` or ``right`` where the position is an angle in degrees (0 supine) that is positive on that side.
     """
 
     signals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
-    position_codes: Mapping[int, int] = field(default_factory=dict)
+    position_codes: Mapping[float, int] = field(default_factory=dict)
+    positive_side: str = ""
 
     def candidates(self, signals: "Sequence[SignalInfo]") -> dict[str, Candidate]:
         """Turn the labels into signals of a file.
@@ -120,13 +126,6 @@ def _document(path: Path) -> dict[str, Any]:
     return document
 
 
-def _position(table: Mapping[str, Any]) -> Any:
-    """Give the position codes, written in the table itself or under `codes`."""
-    plain = {key: value for key, value in table.items() if key != "codes"}
-    codes = table.get("codes", {})
-    return {**codes, **plain} if isinstance(codes, dict) else codes
-
-
 def read_montage(path: Path) -> Montage:
     """Read a montage file.
 
@@ -157,7 +156,7 @@ def read_montage(path: Path) -> Montage:
     return Montage(
         {target: _labels(target, value, path) for target, value in channels.items()},
         {target: str(value) for target, value in units.items()},
-        _codes(_position(document.get("position", {})), path),
+        *_position(document.get("position", {}), path),
     )
 
 
@@ -174,17 +173,46 @@ def _labels(target: str, value: object, path: Path) -> tuple[str, ...]:
     )
 
 
-def _codes(value: object, path: Path) -> dict[int, int]:
-    hint = 'Write codes = { 0 = "supine", 1 = "left", ... } with ' + ", ".join(_POSITIONS) + "."
-    if not isinstance(value, dict):
-        raise UsageError(f"In the montage {path}, the position codes are no table.", hint)
-    codes: dict[int, int] = {}
-    for key, name in value.items():
-        position = _POSITIONS.get(str(name).strip().lower())
-        if position is None or not key.strip().lstrip("-").isdigit():
-            raise UsageError(f"In the montage {path}, the position code {key} = {name} is not known.", hint)
-        codes[int(key)] = position
-    return codes
+def _position(table: Mapping[str, Any], path: Path) -> tuple[dict[float, int], str]:
+    """Read the position codes, written in the table itself or under `codes`, and the side of positive angles."""
+    side = table.get("positive", "")
+    if side and side not in _SIDES:
+        raise UsageError(f"In the montage {path}, positive = {side} is no side.", 'Write positive = "left" or "right".')
+    codes = table.get("codes", {})
+    if isinstance(codes, str):
+        coding = coding_by_name(codes)
+        if coding is None:
+            raise UsageError(
+                f"The montage {path} names position codes of '{codes}', which are not known.",
+                _suggestion(codes, [known.name for known in POSITION_CODINGS]),
+            )
+        return dict(coding.codes), side
+    if not isinstance(codes, dict):
+        raise UsageError(f"In the montage {path}, the position codes are no table.", _CODES_HINT)
+    plain = {key: value for key, value in table.items() if key not in ("codes", "positive")}
+    return {_number(key, path): _named(key, name, path) for key, name in {**codes, **plain}.items()}, side
+
+
+_CODES_HINT = 'Write codes = { 0 = "supine", 1 = "left", ... } with ' + ", ".join(POSITIONS) + "."
+
+
+def _number(key: str, path: Path) -> float:
+    try:
+        value = float(key)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        known = _suggestion(key, ("codes", "positive")) if key[:1].isalpha() and key not in POSITIONS else _CODES_HINT
+        raise UsageError(f"In the montage {path}, the position code {key} is no number.", known)
+    return value
+
+
+def _named(key: str, name: object, path: Path) -> int:
+    position = position_of(str(name))
+    if position is None:
+        hint = _suggestion(str(name), POSITIONS)
+        raise UsageError(f"In the montage {path}, the position code {key} = {name} is not known.", hint)
+    return position
 
 
 def write_montage(channel_map: "ChannelMap", path: Path) -> None:
@@ -209,13 +237,30 @@ def write_montage(channel_map: "ChannelMap", path: Path) -> None:
         lines.append(f"{source.target} = {value}")
     lines += ["", "# The unit that the numbers are in, where the file's header is wrong.", "[units]"]
     lines += [f"# {source.target} = {_quoted(source.unit)}" for source in channel_map.present() if source.unit]
-    lines += ["", "# The recorder's body position codes: " + ", ".join(_POSITIONS) + ".", "[position]"]
-    names = {code: name for name, code in _POSITIONS.items()}
+    lines += ["", *_position_lines(channel_map)]
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def _position_lines(channel_map: "ChannelMap") -> list[str]:
+    """Write the table of positions: what is known, and as remarks what could be."""
+    names = {code: name for name, code in POSITIONS.items()}
     codes = channel_map.position_codes
     example = codes if codes is not None else {0: 0, 1: 1, 2: 2, 3: 3, 4: 4}
-    entries = ", ".join(f'{raw} = "{names[code]}"' for raw, code in example.items() if code in names)
-    lines.append(("" if codes is not None else "# ") + f"codes = {{ {entries} }}")
-    write_text(path, "\n".join(lines) + "\n")
+    entries = ", ".join(f'{_key(raw)} = "{names[code]}"' for raw, code in example.items())
+    documented = ", ".join(f'"{coding.name}"' for coding in POSITION_CODINGS)
+    side = channel_map.positive_side
+    return [
+        f"# The recorder's body position codes, or levels: {', '.join(POSITIONS)}; or codes of {documented}.",
+        "# An angle in degrees, 0 supine, has the side on which it is positive instead.",
+        "[position]",
+        ("" if codes is not None else "# ") + f"codes = {{ {entries} }}",
+        ("" if side else "# ") + f'positive = "{side or "left"}"',
+    ]
+
+
+def _key(code: float) -> str:
+    """Write a code as a TOML key; one with a decimal point is quoted."""
+    return f"{code:.0f}" if code == int(code) else f'"{code:g}"'
 
 
 def _quoted(text: str) -> str:

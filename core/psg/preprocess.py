@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from core.errors import StudyError
 from core.psg.channels import CHANNEL_BY_NAME, CHANNELS, MODEL_CHANNELS, Channel, ChannelMap, ChannelSource
 from core.psg.filters import band_pass, bridge, hold, nearest, to_rate
+from core.psg.positions import positions
 from core.psg.quality import UNSEEN, State, assess
 from core.psg.store import PreparedStudy
-from core.psg.units import microvolts, not_volts, positions, pulse_rate, saturation, voltage_factor
+from core.psg.units import microvolts, not_volts, pulse_rate, saturation, voltage_factor
 
 if TYPE_CHECKING:
     from core.psg.recording import Recording
@@ -93,7 +94,7 @@ def load_trace(recording: "Recording", source: ChannelSource, channel_map: Chann
         elif kind == "pulse":
             samples, second = pulse_rate(samples, source.rate)
         else:
-            samples, second = positions(samples, channel_map.position_codes)
+            samples, second = positions(samples, channel_map.position_codes, channel_map.positive_side)
         repair = "; ".join(part for part in (repair, second) if part)
     name = " minus ".join(f"'{label.strip()}'" for label in source.labels)
     return Trace(source.target, samples, source.rate, (f"{source.target} ({name}): {repair}",) if repair else ())

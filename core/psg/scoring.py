@@ -167,7 +167,8 @@ def lights_of(study_path: Path) -> tuple[float | None, float | None]:
 
 
 _SAME_STEM = (
-    *(".truth.json", "-nsrr.xml", "-profusion.xml", ".xml", ".XML", ".annot", ".eannot", ".scoring.json"),
+    *(".truth.json", "-nsrr.xml", "-profusion.xml", ".xml", ".XML", ".edf.XML", ".edf.xml", ".annot", ".eannot"),
+    ".scoring.json",
     *(".scoring.csv", ".scoring.tsv", ".stages.csv", ".stages.tsv", ".hypnogram.csv", "_hypnogram.csv"),
     *(".csv", ".tsv", ".txt", "_stage.txt", "_sleepscoring.edf", "_sleepscoring.txt", "-Hypnogram.edf"),
     *("_hypnogram.edf", "_Hypnogram.edf", "_1.txt", ".CSV", ".TXT"),

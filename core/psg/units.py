@@ -1,8 +1,7 @@
-"""Physical units made canonical: voltages, oxygen saturation, body position codes."""
+"""Physical units made canonical: voltages, oxygen saturation, pulse rate."""
 
 import re
 import unicodedata
-from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -202,48 +201,3 @@ def pulse_rate(samples: NDArray[np.float32], rate: float) -> tuple[NDArray[np.fl
     if swings.size and float(np.median(swings)) > PULSE_SWING:
         return np.full_like(kept, np.nan), "swings like a pulse wave, not a pulse rate; not used"
     return kept, ""
-
-
-def positions(samples: NDArray[np.float32], codes: Mapping[int, int] | None) -> tuple[NDArray[np.float32], str]:
-    """Bring body position to the model's codes.
-
-    Parameters
-    ----------
-    samples
-        1-D: the recorder's codes, or an angle in degrees about the body's long axis (0 supine, positive to the left).
-    codes
-        The recorder's codes to ours; None where nothing says so.
-
-    Returns
-    -------
-    tuple of array and str
-        0 right, 1 left, 2 supine, 3 prone, 4 upright, −1 unknown; and a remark where the values were no
-        such codes.
-    """
-    finite = samples[np.isfinite(samples)]
-    out = np.full(samples.shape, -1.0, dtype=np.float32)
-    if not finite.size:
-        return out, ""
-    rounded = np.round(samples)
-    whole = np.abs(samples - rounded) < 0.25
-    if codes is not None:
-        for raw, code in codes.items():
-            out[whole & (rounded == raw)] = code
-        return out, ""
-    if float(finite.min()) >= -1.25 and float(finite.max()) <= 4.25:
-        known = whole & (rounded >= 0)
-        out[known] = rounded[known]
-        return out, ""
-    if float(np.abs(finite).max()) <= 361.0 and np.unique(np.round(finite)).size > 8:
-        return _angles(samples), "taken as an angle: 0 supine, positive to the left"
-    return out, "codes of an unknown recorder; a montage's [position] table can name them"
-
-
-def _angles(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    turned = np.mod(samples + 180.0, 360.0) - 180.0
-    out = np.full(samples.shape, -1.0, dtype=np.float32)
-    out[np.abs(turned) <= 45.0] = 2
-    out[(turned > 45.0) & (turned < 135.0)] = 1
-    out[(turned < -45.0) & (turned > -135.0)] = 0
-    out[np.abs(turned) >= 135.0] = 3
-    return out

@@ -97,7 +97,7 @@ class InfoTask:
 
     def __call__(self, item: StudyInput) -> Outcome:
         """Look at one study."""
-        from core.psg.channels import resolve
+        from core.psg.mapping import map_recording
         from core.psg.montage import read_montage, write_montage
         from core.psg.recording import open_recording
         from core.psg.scoring import find_scoring
@@ -112,7 +112,8 @@ class InfoTask:
         recording = open_recording(item.path)
         if recording.is_scoring:
             return _scoring_outcome(item)
-        channel_map = resolve(recording.signals, read_montage(self.montage) if self.montage is not None else None)
+        montage = read_montage(self.montage) if self.montage is not None else None
+        channel_map = map_recording(recording, montage)
         if self.write_montage is not None:
             write_montage(channel_map, self.write_montage)
         shares: dict[str, dict[str, float]] = {}

@@ -40,6 +40,8 @@ NSRR_EVENTS = {
     "limb_movement": ("Limb Movement|Limb Movement", "Limb movement|Limb Movement"),
 }
 """NSRR's types and concepts of events."""
+MAX_XML_BYTES = 64 << 20
+"""Bytes; a longer file is not looked into for the names of steps."""
 _CLOCK = re.compile(r"(\d{1,2})[.:](\d{2})[.:](\d{2})(?:[.,]\d+)?\s*$")
 
 
@@ -58,15 +60,43 @@ def read_xml(data: bytes, name: str) -> Score:
     StudyError
         The file is no well-formed XML, declares entities, or is no scoring.
     """
-    try:
-        root = fromstring(data)
-    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
-        raise StudyError(f"{name} is not well-formed XML.", "Export the scoring again.") from error
+    root = _root(data, name)
     if root.tag == "PSGAnnotation":
         return _read_nsrr(root, name)
     if root.tag == "CMPStudyConfig":
         return _read_profusion(root, name)
     raise StudyError(f"{name} is XML, but neither an NSRR nor a Profusion scoring.", "Name another scoring.")
+
+
+def _root(data: bytes, name: str) -> Element:
+    try:
+        root: Element = fromstring(data)
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
+        raise StudyError(f"{name} is not well-formed XML.", "Export the scoring again.") from error
+    return root
+
+
+def step_channels(data: bytes, name: str) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the channels of a Profusion file whose values are steps: their labels, and the names of their steps.
+
+    Parameters
+    ----------
+    data
+        The file's bytes; any other XML has no such channels.
+    name
+        The file's name, for messages.
+
+    Raises
+    ------
+    StudyError
+        The file is no well-formed XML or declares entities.
+    """
+    if b"<StepChannel>" not in data:
+        return []
+    return [
+        (channel.findtext("Input") or "", tuple((label.text or "").strip() for label in channel.iter("Label")))
+        for channel in _root(data, name).iter("StepChannel")
+    ]
 
 
 def is_scoring_xml(data: bytes) -> bool:

@@ -65,10 +65,10 @@ def test_a_wrong_label_gets_did_you_mean() -> None:
         ("[channels]\nECG = 3\n", "neither a label"),
         ('[channels]\nECG = ["a", "b", "c"]\n', "neither a label"),
         ('[position]\ncodes = { 1 = "sideways" }\n', "not known"),
-        ('[position]\ncodes = { left = "left" }\n', "not known"),
+        ('[position]\ncodes = { left = "left" }\n', "no number"),
         ("[position]\ncodes = 3\n", "no table"),
         ('[position]\n0 = "upsidedown"\n', "not known"),
-        ('[position]\ncode = { 1 = "left" }\n', "not known"),
+        ('[position]\ncode = { 1 = "left" }\n', "Did you mean 'codes'"),
         ("ECG", "is not TOML"),
     ],
 )

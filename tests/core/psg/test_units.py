@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.psg.units import amplitude, microvolts, not_volts, positions, pulse_rate, saturation, voltage_factor
+from core.psg.units import amplitude, microvolts, not_volts, pulse_rate, saturation, voltage_factor
 
 RATE = 128.0
 EEG = (15.0 * np.random.default_rng(0).standard_normal(round(300 * RATE))).astype(np.float32)  # µV
@@ -89,27 +89,6 @@ def test_no_finger_is_no_saturation(value: float) -> None:
 def test_saturation_is_40_to_100_or_nothing(values: list[float]) -> None:
     out, _ = saturation(np.array(values, dtype=np.float32))
     assert (np.isnan(out) | ((out >= 40) & (out <= 100))).all()
-
-
-def test_position_codes() -> None:
-    codes, note = positions(np.array([0, 1, 2, 3, 4, -1, np.nan], np.float32), None)
-    assert codes.tolist() == [0, 1, 2, 3, 4, -1, -1]
-    assert note == ""
-    mesa, note = positions(np.array([0, 1, 2, 3, 4, 9], np.float32), {0: 0, 1: 2, 2: 1, 3: 3, 4: 4})
-    assert mesa.tolist() == [0, 2, 1, 3, 4, -1]
-    assert note == ""
-    unknown, note = positions(np.array([10, 20, 30, 10], np.float32), None)
-    assert set(unknown.tolist()) == {-1.0}
-    assert "[position]" in note
-
-
-def test_position_as_an_angle() -> None:
-    angle = np.concatenate(
-        [np.linspace(-10, 10, 20), np.linspace(80, 100, 20), np.linspace(170, 190, 20), np.linspace(-100, -80, 20)]
-    )
-    codes, note = positions(angle.astype(np.float32), None)
-    assert codes.reshape(4, 20).tolist() == [[2.0] * 20, [1.0] * 20, [3.0] * 20, [0.0] * 20]
-    assert "angle" in note
 
 
 def test_a_pulse_rate_outside_25_to_250_is_no_signal() -> None:
