@@ -160,6 +160,7 @@ def _cohort(read: list[_Signal]) -> list[_Signal]:
         meaning["EEG1"] = Reading("eeg", electrode="FZ", reference="CZ", note="as in MESA")
         meaning["EEG2"] = Reading("eeg", electrode="CZ", reference="OZ", note="as in MESA")
         meaning["EEG3"] = Reading("eeg", electrode="C4", reference="M1", note="as in MESA")
+        meaning["AUXAC"] = Reading("airflow", rank=3, note="thermal sensor, as in MESA")
     if {"X1", "X2", "X3", "X4"} <= by_label.keys():
         meaning["X1"] = Reading("chin", note="as in ISRUC")
         meaning["X2"] = Reading("ecg", note="as in ISRUC")
