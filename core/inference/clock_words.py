@@ -9,7 +9,10 @@ from core.inference.vocabulary import NIGHT_PARTS, NUMBER, NUMBER_WORDS, PART_NU
 DAY = 24 * 60  # minutes
 NOON = 12 * 60
 AROUND = 30  # minutes on either side of "around 3 am"
-_HALF = r"a\.?m\.?|p\.?m\.?|o'?clock|h(?![a-z])|hrs?(?![a-z])|hours(?= )"
+_HALF = (
+    r"a\.?m\.?|p\.?m\.?|(?:o'?clock )?(?:in the (?:morning|evening)|at night)|o'?clock|"
+    r"h(?![a-z])|hrs?(?![a-z])|hours(?= )"
+)
 _DIGITS = r"\d{1,2}:\d{2}(?::\d{2})?"
 _CLOCK = rf"(?:midnight|noon|midday|\d{{1,2}}(?:[:.]\d{{2}})?(?::\d{{2}})?\s*(?:{_HALF})|{_DIGITS})"
 _BARE = rf"(?:{_CLOCK}|\d{{1,2}}(?:[:.]\d{{2}})?)"
@@ -35,6 +38,12 @@ _PART = re.compile(
     rf"\b(?:in |during )?(?:the )?(?P<which>{'|'.join(PART_NUMBERS)})\s+(?P<part>{'|'.join(NIGHT_PARTS)})"
     rf"(?!\w| an? | hour){_NIGHT}?"
 )
+_HOURS = re.compile(
+    r"\b(?:in |during )?(?:the )?(?:(?P<small>(?:small|wee) hours)|(?P<early>early (?:in the )?mornings?(?: hours)?)|"
+    r"(?P<late>late (?:in the )?evenings?(?: hours)?))\b"
+)
+_NAMED_HOURS = {"small": (0, 4 * 60), "early": (4 * 60, 8 * 60), "late": (21 * 60, DAY)}
+"""Minutes after midnight that a name of some hours means."""
 Found = Iterator[tuple[int, int, Clause]]
 
 
@@ -45,6 +54,9 @@ def clock_clauses(words: str) -> Found:
         if span is not None and ("between" in match[0] or "from" in match[0] or _is_clock(match["from"])):
             clause = _between(*span)
             yield match.start(), match.end(), clause.opposite() if match["not"] else clause
+    for match in _HOURS.finditer(words):
+        name = next(name for name in _NAMED_HOURS if match[name])
+        yield match.start(), match.end(), _between(*_NAMED_HOURS[name])
     for pattern, bounds in (
         (_AROUND, lambda at: (at - AROUND, at + AROUND)),
         (_AT, lambda at: (at, at + 1)),
@@ -108,7 +120,9 @@ def _minutes(text: str) -> int | None:
     if found is None:
         return None
     hour, minute = int(found[1]), int(found[2] or 0)
-    half = re.search(r"([ap])\.?m", text)
+    half = re.search(r"([ap])\.?m(?![a-z])", text)
+    if "evening" in text or ("at night" in text and hour > 6):
+        hour = hour % 12 + 12
     if half is not None:
         if not 1 <= hour <= 12:
             return None

@@ -1,10 +1,10 @@
 """Events, counted things and channels in a sentence: whether they are there, how many, how long, in what state."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from core.inference.clock_words import number_of
-from core.inference.conditions import Clause, Condition
+from core.inference.conditions import Clause, Condition, one_of
 from core.inference.epoch_table import EVENT_GROUPS, NIGHT_FIGURES
 from core.inference.figure_words import (
     FLIP,
@@ -36,8 +36,8 @@ from core.inference.vocabulary import (
 )
 
 _LASTING = (
-    r"(?P<lasting>(?:\s*,?\s*(?:that|which|with|is|are|was|were|lasting|lasts?|lasted|of|a|an|in|for|durations?|"
-    r"going on|taking|persisting|persists?|has|have|having|length|each))*)\s*"
+    r"(?P<lasting>(?:\s*,?\s*(?:(?:and|but) )?(?:that|which|with|is|are|was|were|lasting|lasts?|lasted|of|a|an|in|for|"
+    r"durations?|going on|taking|persisting|persists?|has|have|having|length|each|whose|the|its))*)[\s,]*"
 )
 _DURATION_TAILS = (
     re.compile(rf"{_LASTING}{FLIP}(?:{COMPARED})\s*{VALUE}(?:\s+(?:long|in duration|in length))?"),
@@ -53,10 +53,12 @@ _COUNT_HEADS = (
 )
 _COUNT_BETWEEN = re.compile(rf"(?:between\s+)?(?P<number>{NUMBER})\s*(?:and|to|-|–)\s*(?P<second>{NUMBER})\s+$")
 _SEVERAL = tuple((re.compile(rf"\b(?:{words})\s+$"), bound) for words, bound in SEVERAL.items())
+_LENGTH = r"(?:short|brief|long|prolonged|lengthy|isolated) "
+_EPISODES = r"(?:[- ](?:events?|episodes?))?"
 _DURATION = Quantity("", "", "", "", TIME)
 _ADJECTIVES = re.compile(
     r"(?P<not>NOT)?(?<![\w-])(?P<list>(?:(?:obstructive|central|mixed)\s*(?:,|or|and|/|,? or|,? and)\s*)+"
-    r"(?:obstructive|central|mixed))\s+apn(?:o)?eas?(?![\w-])".replace("NOT", NOT)
+    r"(?:obstructive|central|mixed))\s+apneas?(?![\w-])".replace("NOT", NOT)
 )
 
 
@@ -70,11 +72,20 @@ def event_clauses(words: str) -> Found:
         every = negated or " and " in match["list"]
         yield match.start(), match.end(), Asked(Clause(parts, every), negated, () if negated else tuple(groups))
         left = left[: match.start()] + "\x00" * (match.end() - match.start()) + left[match.end() :]
-    for pattern, (group,) in EVENTS_ASKED:
-        for match in naming(pattern).finditer(left):
-            start, end, asked = _event(words, match.start(), match.end(), group)
+    for pattern, groups in EVENTS_ASKED:
+        for match in naming(rf"(?:{_LENGTH})?(?:{pattern}){_EPISODES}").finditer(left):
+            found = [_event(words, match.start(), match.end(), group) for group in groups]
+            start, end, asked = found[0][0], found[0][1], _either([asked for *_, asked in found])
             yield start, end, asked
             left = left[:start] + "\x00" * (end - start) + left[end:]
+
+
+def _either(asked: Sequence[Asked]) -> Asked:
+    """What is asked of an event that may be one of several types: any of them, or none."""
+    negated = asked[0].negated
+    clauses = tuple(each.clause for each in asked)
+    clause = clauses[0] if len(clauses) == 1 else Clause(clauses, True) if negated else one_of(clauses)
+    return Asked(clause, negated, tuple(dict.fromkeys(kind for each in asked for kind in each.events)))
 
 
 def _event(words: str, start: int, end: int, group: str) -> tuple[int, int, Asked]:
@@ -169,6 +180,7 @@ class _CountedFigures:
             start = negated.start() if negated else head.start()
             yield start, match.end(), Asked(clause.opposite() if negated else clause)
             return
+        yield match.start(), match.end(), Asked(Clause((Condition(column, ">=", 1.0),)))
 
     def masked(self, words: str) -> Iterator[tuple[int, int]]:
         """Names of night figures and eye movements without a figure: their words are no events and no stages."""

@@ -40,38 +40,50 @@ class Asked:
 
 Found = Iterator[tuple[int, int, Asked]]
 
-_FILL = rf"(?P<fill>(?:\s+(?:{FILLERS}))*)\s*"
+_FILL = rf"(?P<fill>(?:[\s,]+(?:{FILLERS}))*)[\s,]*"
+_CLOSE = rf"(?P<fill>(?:\s+(?:{FILLERS}))*)\s*"
 VALUE = rf"(?P<number>{NUMBER})(?:\s*(?P<unit>{UNIT}))?"
 SECOND = rf"(?P<second>{NUMBER})(?:\s*(?P<unit2>{UNIT}))?"
 FLIP = r"(?P<flip>not |never |n't )?"
-_TAIL_COMPARED = re.compile(rf"{_FILL}{FLIP}(?:{COMPARED})\s*{VALUE}")
+_THEN = rf"(?:\s*\b(?:{FILLERS})\b)*\s*"
+_TAIL_COMPARED = re.compile(rf"{_FILL}{FLIP}{_THEN}(?:{COMPARED})\s*{VALUE}")
 _TAIL_BETWEEN = re.compile(
     rf"{_FILL}(?P<flip>not |outside )?(?:between|from|in the range of|in the range|ranging from|range)?\s*{VALUE}"
     rf"\s*(?:and|to|-|–)\s*{SECOND}"
 )
 _TAIL_OR = re.compile(rf"{_FILL}{VALUE}\s*(?:(?P<less>{OR_LESS})|(?P<more>{OR_MORE}))")
-_TAIL_PLAIN = re.compile(rf"{_FILL}{VALUE}")
+_TAIL_PLAIN = re.compile(rf"{_CLOSE}{VALUE}")
 _DESATURATES = "|".join(f"(?<=desaturat{end})" for end in ("ion", "ions", "es", "ed", "ing"))
 _TAIL_DOWN_TO = re.compile(rf"(?P<fill>(?:{_DESATURATES})\s+(?:down )?)(?P<to>to)\s+{VALUE}")
 _AGAIN = re.compile(rf"\s*,?\s*(?P<join>and|but|or)(?:\s+(?:{FILLERS}))*\s+(?:{COMPARED})\s*{VALUE}")
 _HEAD_COMPARED = re.compile(rf"(?:{COMPARED})\s*(?:the |an? )?{VALUE}\s*(?:of |in )?(?:the |an? )?$")
 _HEAD_BETWEEN = re.compile(rf"between\s+{VALUE}\s*(?:and|to)\s*{SECOND}\s*(?:of |in )?(?:the )?$")
 _HEAD_OR = re.compile(rf"{VALUE}\s*(?:(?P<less>{OR_LESS})|(?P<more>{OR_MORE}))\s*(?:of |in )?(?:the )?$")
+_ADJECTIVE = re.compile(
+    r"\b(?:an? )?(?:(?:rapid|fast|slow|high|low|raised|elevated|increased|reduced|decreased|normal|resting)\s+)+$"
+)
 _STATISTIC = re.compile(
     r"\b(?:(?P<low>minimum|minimal|min|lowest|nadir(?: of)?(?: the)?|smallest)|"
     r"(?P<high>maximum|maximal|max|highest|peak|largest)|(?P<mean>mean|average|avg|median))\s+$"
 )
 _AFTER_STATISTIC = re.compile(r"\s+(?:(?P<low>nadir|minimum|min)|(?P<high>maximum|peak|max)|(?P<mean>mean|average))\b")
+_A_UNIT = re.compile(UNIT)
+_FILLED = re.compile(_CLOSE)
 NOT_BEFORE = re.compile(rf"{NOT}$")
-_STAYS = re.compile(r"\b(?:stays?|staying|remain\w*|kept)\b")
+_STAYS = re.compile(r"\b(?:stays?|staying|remain\w*|kept|always)\b")
+_NEVER = re.compile(r"\bnever\b")
+_MOVES = re.compile(rf"\b(?:(?P<falls>{FALLS})|(?P<rises>{RISES}))\b")
 
 
 def figure_clauses(words: str) -> Found:
     """Find measured quantities that are compared with a figure of a unit that fits them."""
+    loose = 0
     for start, end, quantity in mentions(words):
         found = _figure(words, start, end, quantity)
-        if found is not None:
-            yield found
+        if found is None:
+            loose = end
+        elif not (_A_UNIT.fullmatch(words[start:end]) and loose and _FILLED.fullmatch(words[loose : found[0]])):
+            yield found  # a unit names its quantity, but not in `SpO2 below 88 bpm`
 
 
 def mentions(words: str) -> list[tuple[int, int, Quantity]]:
@@ -99,7 +111,8 @@ class _Read:
     bounds: tuple[tuple[str, float], ...]
     """Relation and figure; two for a stretch."""
     flipped: bool
-    stays: bool
+    courses: tuple[str, ...] = ("",)
+    """Of each bound: `stays`, `ever`, `falls`, `rises`: what it is said to do; empty for plain `below` and `above`."""
     joined_by: str = "and"
     stretch: bool = False
     """Whether the bounds are the two ends of a stretch: `between 60 and 80`."""
@@ -116,6 +129,8 @@ def _figure(words: str, start: int, end: int, quantity: Quantity) -> tuple[int, 
     if read is None:
         return None
     begin = min(start, read.start)
+    if adjective := _ADJECTIVE.search(words[:begin]):
+        begin = adjective.start()
     negated = NOT_BEFORE.search(words[:begin])
     flipped = read.flipped != (negated is not None)
     parts = _conditions(read, quantity, column)
@@ -138,19 +153,36 @@ def _conditions(read: _Read, quantity: Quantity, column: str) -> tuple[Condition
     if not all(low <= value <= high for _, value in read.bounds):
         return None
     parts: list[Condition] = []
-    for relation, value in read.bounds:
+    for (relation, value), course in zip(read.bounds, read.courses, strict=True):
         asked = read.bounds[0][0] if read.joined_by == "and" else relation
-        chosen = column or (quantity.mean if read.stretch else _side(asked, read.stays, quantity))
+        chosen = column or (quantity.mean if read.stretch else _statistic(asked, course, quantity))
         parts += near(chosen, value) if relation == "=" else [Condition(chosen, relation, value)]
     return tuple(parts)
 
 
-def _side(relation: str, stays: bool, quantity: Quantity) -> str:
-    """The column that a relation is about: the lowest value for "below", but the highest for "stays below"."""
-    falling = relation in ("<", "<=")
+def _statistic(relation: str, course: str, quantity: Quantity) -> str:
+    """The column that a relation is about: what dips below is about the lowest value, what stays below the highest.
+
+    Plain `below` and `above` mean the statistic that the field judges the quantity by.
+    """
+    below = relation in ("<", "<=")
     if relation == "=":
         return quantity.mean
-    return quantity.low if falling != stays else quantity.high
+    if course == "stays":
+        return quantity.high if below else quantity.low
+    if course in ("ever", "falls" if below else "rises"):
+        return quantity.low if below else quantity.high
+    return quantity.usual or quantity.mean
+
+
+def _course(words: str) -> str:
+    """What the words between a quantity and its figure say that it does."""
+    if _STAYS.search(words):
+        return "stays"
+    if _NEVER.search(words):
+        return "ever"
+    moves = _MOVES.search(words)
+    return "" if moves is None else "falls" if moves["falls"] else "rises"
 
 
 def near(column: str, value: float) -> list[Condition]:
@@ -167,9 +199,10 @@ def _tail(words: str, start: int, end: int, quantity: Quantity) -> _Read | None:
         bounds = bounds_of(match, quantity)
         if bounds is None:
             continue
-        stays = _STAYS.search(match["fill"]) is not None
-        flipped = match.groupdict().get("flip") is not None
-        read = _Read(start, match.end(), bounds, flipped, stays, stretch=len(bounds) > 1)
+        flip = match.groupdict().get("flip")
+        course = _course(words[start : match.start("number")])
+        courses = (course,) * len(bounds)
+        read = _Read(start, match.end(), bounds, flip is not None, courses, stretch=len(bounds) > 1)
         return _again(words, read, quantity) if len(bounds) == 1 else read
     return None
 
@@ -189,7 +222,8 @@ def _again(words: str, read: _Read, quantity: Quantity) -> _Read:
     if more is None or _opens_another(words, match.end()):
         return read
     joined = "or" if match["join"] == "or" else "and"
-    return _Read(read.start, match.end(), (*read.bounds, *more), read.flipped, read.stays, joined)
+    course = _course(match[0][: match.start("number") - match.start()]) or read.courses[0]
+    return _Read(read.start, match.end(), (*read.bounds, *more), read.flipped, (*read.courses, course), joined)
 
 
 def _opens_another(words: str, end: int) -> bool:
@@ -209,7 +243,7 @@ def _head(words: str, start: int, end: int, quantity: Quantity) -> _Read | None:
             continue
         bounds = bounds_of(match, quantity)
         if bounds is not None:
-            return _Read(match.start(), end, bounds, False, False, stretch=len(bounds) > 1)
+            return _Read(match.start(), end, bounds, False, ("",) * len(bounds), stretch=len(bounds) > 1)
     return None
 
 
@@ -245,7 +279,7 @@ def relation_of(groups: dict[str, str | None]) -> str:
 def _in_unit(number: str, unit: str | None, quantity: Quantity) -> float | None:
     value = number_of(number)
     if unit is None:
-        return value
+        return None if quantity.per_minute else value
     dimension, factor = next((d, f) for pattern, d, f in UNITS if re.fullmatch(pattern, unit))
     if dimension != quantity.unit:
         return None

@@ -9,6 +9,7 @@ from core.inference.clock_words import clock_clauses, night_part_clauses
 from core.inference.conditions import Clause, Condition, Question, one_of
 from core.inference.event_words import channel_clauses, counted_figures, event_clauses
 from core.inference.figure_words import Asked, figure_clauses
+from core.inference.spelling import spelled
 from core.inference.vocabulary import LEFT_OVER, NOT, POSITIONS_ASKED, STAGES_ASKED
 
 TAKEN = "\x00"
@@ -61,10 +62,12 @@ def understand(text: str) -> Question:
 
 
 def normalised(text: str) -> str:
-    """Lower case, one space between words, plain signs."""
+    """Lower case, one space between words, plain signs, one spelling."""
     for sign, plain in (("₂", "2"), ("’", "'"), ("‘", "'"), ("“", '"'), ("”", '"'), ("μ", "µ"), ("％", "%")):
         text = text.replace(sign, plain)
-    return " ".join(text.lower().split()).rstrip(" ?!.")
+    for sign in '()[]"':
+        text = text.replace(sign, " ")
+    return spelled(" ".join(text.lower().split()).rstrip(" ?!."))
 
 
 def _items(words: str) -> tuple[list[Item], str]:
@@ -152,7 +155,7 @@ def _merged(items: Sequence[Item], words: str) -> list[Item]:
                 continue
         exclusive = [n for n, other in enumerate(merged) if _excludes(other, item)]
         if exclusive:
-            merged[exclusive[0]] = _joined(merged[exclusive[0]], item)
+            merged[exclusive[0]] = _narrowed(merged[exclusive[0]], item)
             continue
         merged.append(item)
     return merged
@@ -160,6 +163,15 @@ def _merged(items: Sequence[Item], words: str) -> list[Item]:
 
 def _excludes(one: Item, other: Item) -> bool:
     return one.kind == other.kind in ("stage", "position") and not one.negated and not other.negated
+
+
+def _narrowed(one: Item, other: Item) -> Item:
+    """Two names of a stage or position: either; of `sleep, N1 or N2`, where one holds the other in it, the narrower."""
+    first, second = (set(item.clause.parts) for item in (one, other))
+    if first >= second or second >= first:
+        narrow = one if second >= first else other
+        return Item(one.start, max(one.end, other.end), one.kind, narrow.clause)
+    return _joined(one, other)
 
 
 def _joined(one: Item, other: Item) -> Item:
@@ -187,4 +199,3 @@ def _rest(words: str, left: str) -> str:
 def _is_empty(token: str) -> bool:
     bare = token.strip(",;:.()\"'-&/")
     return not bare or bare in LEFT_OVER
-

@@ -40,9 +40,9 @@ COMPARISONS: Mapping[str, str] = {
     r"<=|=<|≤",
     ">=": r"at least|at the least|no less than|not less than|no fewer than|not (?:below|under)|a minimum of|"
     r"no lower than|not lower than|never (?:below|under)|no shorter than|>=|=>|≥",
-    "<": r"below|under|underneath|beneath|less than|lower than|fewer than|smaller than|shorter than|slower than|<",
-    ">": r"above|over|more than|greater than|higher than|larger than|longer than|faster than|in excess of|"
-    r"exceed(?:s|ing)?|beyond|past|>",
+    "<": r"below|under|underneath|beneath|(?:less|lower|fewer|smaller|shorter|slower|worse) than|(?<=\W)sub-?(?=\d)|<",
+    ">": r"above|over|(?:more|greater|higher|larger|longer|faster|better|bigger) than|in excess of|upwards of|"
+    r"exceed(?:s|ing|ed)?|beyond|past|>",
     "=": r"exactly|equal to|equals|=",
 }
 """Relation to its words; the longer ones are looked for first."""
@@ -51,11 +51,18 @@ COMPARED = "|".join(f"(?P<{name}>{COMPARISONS[sign]})" for name, sign in
 RELATION_OF_GROUP: Mapping[str, str] = {"le": "<=", "ge": ">=", "lt": "<", "gt": ">", "eq": "="}
 OR_LESS = r"(?:or|and) (?:less|lower|below|under|fewer|shorter)"
 OR_MORE = r"(?:or|and) (?:more|higher|above|over|greater|longer)|\+"
-FALLS = r"(?:fall|drop|dip|go|sink|desaturat|decreas|declin)(?:s|es|ing|e|ed|ped|ping)?(?: down)?|fell|went down|down"
-RISES = r"(?:ris|increas|climb|accelerat|speed)(?:es|s|ing|e|ed)?(?: up)?|rose|going up|up"
+FALLS = (
+    r"(?:fall|drop|dip|sink|plung|slow|desaturat|decreas|declin)(?:s|es|ing|e|ed|ped|ping)?(?: down)?|fell|"
+    r"(?:go|goes|going|went) down|down"
+)
+RISES = (
+    r"(?:ris|increas|climb|accelerat|speed|spik|jump|surg|peak|shoot|soar)(?:es|s|ing|e|ed)?(?: up| at)?|rose|shot up|"
+    r"going up|up"
+)
 FILLERS = (
     r"is|are|was|were|be|being|of|at|that|which|value|values|level|levels|reading|readings|to|stays?|staying|remains?|"
-    r"remaining|kept|the|a|rate|goes|going|went|gets|reaches|reaching|with|measured|currently|somewhere|anything|"
+    r"remaining|kept|the|a|rate|go|goes|going|went|gets|reaches|reaching|with|measured|currently|somewhere|anything|count|"
+    r"his|her|their|its|signal|it|also|even|ever|always|running|sits?|sitting|comes?|mostly|usually|around|"
     rf"{FALLS}|{RISES}"
 )
 
@@ -67,9 +74,9 @@ class Quantity:
     words: str
     """Pattern of its names."""
     low: str
-    """Column for "below": an epoch goes below with its lowest value."""
+    """Column for its lowest value in an epoch, for what falls or dips below."""
     high: str
-    """Column for "above"."""
+    """Column for the highest, for what rises or peaks above."""
     mean: str
     """Column for "between", and for what is equal."""
     unit: str
@@ -80,14 +87,19 @@ class Quantity:
     """Figures, in the column's unit, that can be meant."""
     points_at: str = ""
     """Events that show it."""
+    usual: str = ""
+    """Column for plain "below" and "above": the statistic that the field means; empty for the mean."""
+    per_minute: bool = False
+    """Whether a figure must say that it is a rate: `breathing above 18 a minute`."""
 
 
 def _plain(words: str, column: str, unit: str = "", scale: float = 1.0) -> Quantity:
     return Quantity(words, column, column, column, unit, scale)
 
 
-_SPO2 = ("spo2_min", "spo2_max", "spo2_mean", "%")
-_HEART = ("heart_rate_min", "heart_rate_max", "heart_rate_mean", "/min")
+_SPO2 = ("spo2_min", "spo2_max", "spo2_mean", "%")  # judged by its lowest value (AASM: nadir)
+_HEART = ("heart_rate_min", "heart_rate_max", "heart_rate_mean", "/min")  # by its mean
+_BREATH = ("breath_rate", "breath_rate", "breath_rate", "/min")
 _BAND = r"(?: ?(?:power|activity|waves?|share|band|rhythm))*"
 
 QUANTITIES: tuple[Quantity, ...] = (
@@ -106,22 +118,32 @@ QUANTITIES: tuple[Quantity, ...] = (
     _plain(r"wake after sleep onset|\bwaso", "wake_after_sleep_onset", TIME, 60.0),
     _plain(r"(?:time|minutes) (?:with (?:a )?(?:spo2|saturation) )?below 90 ?%?|\bt90", "below_90", TIME, 60.0),
     Quantity(
-        r"desaturations?|desaturat(?:es|ed|ing)", *_SPO2, plausible=(40.0, 100.0), points_at="desaturation"
-    ),
-    Quantity(
-        r"(?:sp|sa)o2|(?:blood )?oxygen(?: saturation| level| sat)?|o2(?: sat(?:uration)?)?|oximetry|"
-        r"saturations?|sats?",
+        r"(?:oxygen |o2 )?desaturations?|desaturat(?:es|ed|ing)|(?:sp|sa)o2(?: saturation)?|"
+        r"(?:blood )?oxygen(?:ation| saturations?| levels?| sats?)?|o2(?: sats?| saturations?| levels?)?|oximetry|"
+        r"saturations?|sats?|hypoxi[ac]|hypoxaemi[ac]",
         *_SPO2,
         plausible=(40.0, 100.0),
         points_at="desaturation",
+        usual="spo2_min",
     ),
     _plain(r"(?:ecg )?beat rate", "beat_rate", "/min"),
-    Quantity(r"heart[- ]?rate(?! variab)|pulse(?:[- ]rate)?|hr|bradycardia|tachycardia", *_HEART),
+    Quantity(
+        r"heart[- ]?(?:rate|beats?|frequency)(?! variab)|heart(?: is| was)? beat(?:s|ing)|pulse(?:[- ]rate)?|hr|"
+        r"bradycardi[ac]|tachycardi[ac]|beats? (?:per|a|/) ?min(?:ute)?|bpm",
+        *_HEART,
+        plausible=(20.0, 250.0),
+    ),
     _plain(r"rmssd|heart[- ]rate variability|hrv", "rmssd", TIME, 0.001),
     _plain(r"(?:thoracic|thorax|chest)(?: breathing| respiratory)? rate", "thoracic_rate", "/min"),
     _plain(r"(?:abdominal|abdomen)(?: breathing| respiratory)? rate", "abdominal_rate", "/min"),
     _plain(r"air ?flow rate", "airflow_rate", "/min"),
-    _plain(r"(?:respiratory|respiration|breath(?:ing)?) (?:rate|frequency)", "breath_rate", "/min"),
+    Quantity(
+        r"(?:respiratory|respiration|breath(?:ing)?)[- ]?(?:rates?|frequency)|(?:tachy|brady)pnoea|"
+        r"(?:breaths?|respirations?)(?:/| per | a )min(?:ute)?",
+        *_BREATH,
+        plausible=(2.0, 80.0),
+    ),
+    Quantity(r"breath(?:s|es|ing)?|respiration", *_BREATH, plausible=(2.0, 80.0), per_minute=True),
     _plain(r"flow flat(?:ness|tening)|flow limitation", "flow_flatness"),
     _plain(r"air ?flow amplitude|breathing amplitude", "airflow_amplitude"),
     _plain(r"(?:effort |thoraco-?abdominal )phase(?: angle)?|phase angle", "effort_phase", "°"),
@@ -133,7 +155,9 @@ QUANTITIES: tuple[Quantity, ...] = (
       for side in ("c3", "c4") for band in ("delta", "theta", "alpha", "sigma", "beta")),
     *(_plain(rf"(?:relative )?{band}{_BAND}", band, "%") for band in ("delta", "theta", "alpha", "sigma", "beta")),
     _plain(r"slow eye movements?(?: power| share)?", "eye_slow", "%"),
-    _plain(r"(?:rapid|fast) eye movements?(?: power| share)?", "eye_rapid", "%"),
+    _plain(r"(?:rapid|fast)[- ]eye[- ]movements?(?![- ]sleep)(?: power| share)?", "eye_rapid", "%"),
+    _plain(r"(?:spindle count|count of spindles|number of spindles)", "spindle_count"),
+    _plain(r"(?:slow[- ]wave count|count of slow[- ]waves|number of slow[- ]waves)", "slow_wave_count"),
     _plain(r"spindle frequency", "spindle_frequency", "Hz"),
     _plain(r"spindle duration", "spindle_duration", TIME),
     _plain(r"slow[- ]wave amplitude|amplitude of (?:the )?slow waves", "slow_wave_amplitude", "µV"),
@@ -147,50 +171,78 @@ COUNTED: tuple[tuple[str, str], ...] = (
 )
 """Things that are counted, and their column."""
 
+_NREM = r"(?:non[- ]?rem|nrem)"
+_SLEEP = r"(?:[- ]sleep)?"
 STAGES_ASKED: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (r"(?:non[- ]?rem|nrem)(?: sleep)?", ("N1", "N2", "N3")),
+    *((rf"(?:{_NREM}[- ])?(?:sleep )?(?:stages?[- ])?n[- ]?(?:{names})|{_NREM}{_SLEEP}[- ](?:stage[- ])?(?:{names})|"
+       rf"(?:sleep )?stages?[- ](?:{names})|s(?:{digits})", (stage,))
+      for stage, digits, names in (("N1", "1", "1|one|i"), ("N2", "2", "2|two|ii"), ("N3", "3|4", "3|4|three|iii"))),
+    (rf"deep(?:est)?(?: stages? of)? (?:{_NREM}(?: sleep)?|sleep)|slow[- ]wave[- ]?sleep|delta[- ]sleep|sws|"
+     r"(?:the )?deepest (?:stage|part)(?: of (?:the )?(?:sleep|night))?", ("N3",)),
+    (rf"light (?:{_NREM})(?: sleep)?", ("N1", "N2")),
+    (r"(?:stable|consolidated) light sleep|intermediate (?:nrem |light )?sleep", ("N2",)),
+    (r"(?:the )?light(?:est)?(?: stages?(?: of)?)?(?: sleep)(?! stage [2t])|transitional sleep|"
+     r"drows(?:iness|y)(?: state)?|doz(?:ing|e)(?: off)?|(?:drift|fall|nodd?)(?:s|ing)? (?:off|asleep)(?: to sleep)?|"
+     r"sleep onset(?! latency)|"
+     r"(?:transition|going|passing|change)s? (?:from )?(?:being )?(?:wake\w*|awake) (?:in)?to (?:light )?sleep",
+     ("N1",)),
+    (rf"{_NREM}{_SLEEP}", ("N1", "N2", "N3")),
     (r"(?:un(?:scored|staged|scorable)|not scored)(?: epochs?)?", ("?",)),
-    (r"stable light sleep|intermediate sleep|(?:sleep )?stages?[- ]n?(?:2|two|ii)|n2|s2", ("N2",)),
-    (r"light sleep|transitional sleep|drowsiness|(?:sleep )?stages?[- ]n?(?:1|one|i)|n1|s1", ("N1",)),
-    (r"deep sleep|slow[- ]wave sleep|delta sleep|sws|(?:sleep )?stages?[- ]n?(?:3|4|three|iii)|n3|s3", ("N3",)),
-    (r"(?:stage )?rem(?:[- ]sleep)?(?! latency| density| onset| behaviou?r)|rapid[- ]eye[- ]movement sleep|"
-     r"dream(?:ing)?(?: sleep)?|stage r", ("R",)),
-    (r"stage w|(?:lying )?awake|wake(?:fulness)?(?! after)(?: state)?", ("W",)),
-    (r"(?:while |is |being |when )?asleep|(?:during|in) sleep|while sleeping|sleep epochs?", ("N1", "N2", "N3", "R")),
+    (r"(?:paradoxical )?(?:stage )?rem(?:[- ]sleep)?(?! latency| density| onset| behaviou?r)|paradoxical sleep|"
+     r"rapid[- ]eye[- ]movements?[- ]sleep|dream(?:s|t|ing)?(?: sleep)?|stages? r|r sleep|(?<=in )r|(?<=during )r",
+     ("R",)),
+    (r"stages? w|(?:fully |wide |lying )?awake|wak(?:e(?:fulness)?|ing)(?! after)(?: state)?", ("W",)),
+    (r"(?:while |is |being |when )?asleep|(?:during|in) sleep|(?:while )?sleeping|sleep epochs?|"
+     r"(?:any|all) sleep(?= epochs?|$|,| in| on| at)|"
+     r"sleep(?=,? (?:that|which|but|except|excluding|outside|other than|not)\b)|"
+     r"(?<=supine )sleep|(?<=prone )sleep|(?<=lateral )sleep", ("N1", "N2", "N3", "R")),
 )  # fmt: skip
 """Names of stages; "sleep" alone says nothing."""
 
-_ON = r"(?:(?:lying|sleeping|lies|lie|turned|while|when)? ?(?:on|onto|to) )?(?:the |his |her |their |its )?"
+_ON = r"(?:(?:lying|lies|lie|turned|while|when)? ?(?:on|onto|to) )?(?:the |his |her |their |its )?"
 POSITIONS_ASKED: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (r"(?:lying |sleeping |lies )?(?:on|onto) (?:the |his |her |their )?back|(?:lying |sleeping )?supine(?: position)?|"
-     r"back position|dorsal position|face up", ("supine",)),
-    (r"(?:lying |sleeping |lies )?(?:on|onto) (?:the |his |her |their )?(?:stomach|belly|front|tummy|abdomen)|"
-     r"(?:lying |sleeping )?prone(?: position)?|face down", ("prone",)),
+    (r"(?:lying |lies |flat )*(?:on|onto) (?:the |his |her |their )?back|(?:lying )?supine(?: position| decubitus)?|"
+     r"back position|dorsal(?: position| decubitus)|face up", ("supine",)),
+    (r"(?:lying |lies )?(?:on|onto) (?:the |his |her |their )?(?:stomach|belly|front|tummy|abdomen)|"
+     r"(?:lying )?prone(?: position)?|ventral(?: position| decubitus)|face down", ("prone",)),
     (rf"{_ON}left(?:[- ](?:hand )?side|[- ]sided|[- ]lateral)(?: position| decubitus)?|(?:lying )?on the left",
      ("left lateral",)),
     (rf"{_ON}right(?:[- ](?:hand )?side|[- ]sided|[- ]lateral)(?: position| decubitus)?|(?:lying )?on the right",
      ("right lateral",)),
-    (r"(?:lying |sleeping |lies )?on (?:the |his |her |their |a )?sides?|"
-     r"lateral(?: position| decubitus)?|side sleeping",
+    (r"(?:lying |lies )?on (?:the |his |her |their |a |either )*sides?|"
+     r"lateral(?: position| decubitus)?|side(?= sleep|[ -]\x00)|side[- ]lying",
      ("left lateral", "right lateral")),
     (r"upright|sitting(?: up)?|sat up", ("upright",)),
 )  # fmt: skip
 """Names of body positions."""
 
-_APNEA = r"apn(?:o)?eas?|apn(?:o)?eic (?:events?|episodes?)"
+_PAUSE = (
+    r"(?:stop(?:s|ped|ping)?|ceas(?:es|ed|ing)|paus(?:es|ed|ing)) (?:of )?(?:the )?breathing|"
+    r"(?:breathing|respiratory) (?:pause|stop|arrest|cessation)s?|(?:complete )?(?:pause|cessation|arrest)s? (?:in|of) "
+    r"(?:the )?(?:breathing|airflow|respiration)|not breathing"
+)
+_APNEA = r"apneas?|apneic"
+_RESPIRATORY = r"(?:respiratory|breathing)"
+_KIND = rf"(?:(?:sleep|{_RESPIRATORY}) )?"
 EVENTS_ASKED: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (rf"obstructive (?:sleep |respiratory )?(?:{_APNEA})|obstructives", ("obstructive_apnea",)),
-    (rf"central (?:sleep |respiratory )?(?:{_APNEA})|centrals", ("central_apnea",)),
-    (rf"mixed (?:sleep |respiratory )?(?:{_APNEA})", ("mixed_apnea",)),
-    (_APNEA, ("apnea",)),
-    (r"(?:obstructive |central )?hypopn(?:o)?eas?", ("hypopnea",)),
+    (rf"obstructive {_KIND}(?:{_APNEA})|obstructed breathing pauses?", ("obstructive_apnea",)),
+    (rf"central {_KIND}(?:{_APNEA}|events?)|centrals|breathing pauses? without (?:any )?effort", ("central_apnea",)),
+    (rf"mixed {_KIND}(?:{_APNEA}|events?)|mixed breathing pauses?", ("mixed_apnea",)),
+    (r"(?:obstructive |central )?hypopneas?|hypopneic|partial (?:airway |airflow )?(?:obstruction|reduction)s?"
+     r"(?: (?:in|of) (?:the )?(?:breathing|airflow|airway))?", ("hypopnea",)),
+    (rf"obstructive (?:{_RESPIRATORY} )?events?|obstructives", ("obstructive_apnea", "hypopnea")),
+    (rf"{_APNEA}|{_PAUSE}", ("apnea",)),
     (r"reras?|respiratory[- ]effort[- ]related[- ]arousals?", ("rera",)),
-    (r"desaturations?|desaturat(?:es|ed|ing)|(?:oxygen|o2|spo2|saturation) (?:dip|drop|fall)s?|"
-     r"(?:fall|drop|dip)s? (?:in|of) (?:the )?(?:blood )?(?:oxygen|o2|spo2|saturation)(?: saturation)?",
-     ("desaturation",)),
-    (r"(?:eeg |cortical |brief )?arousals?", ("arousal",)),
-    (r"(?:periodic )?(?:limb|leg) (?:movement|jerk)s?|plms?", ("limb_movement",)),
-    (r"(?:respiratory|breathing)[- ](?:disturbance|event)s?|breathing disorders?", ("respiratory_event",)),
+    (r"(?:oxygen |o2 |spo2 )?(?:desaturations?|desaturat(?:es|ed|ing))|"
+     r"(?:oxygen|o2|spo2|saturation|sats?) (?:dip|drop|fall|decrease|decline)s?|"
+     r"(?:fall|drop|dip|decrease|decline|loss)s? (?:in|of) (?:the )?(?:blood )?"
+     r"(?:oxygen|o2|spo2|saturation|sats?)(?: saturation| level)?", ("desaturation",)),
+    (r"(?:eeg |cortical |brief |spontaneous )?(?:micro[- ]?)?arousals?|(?:brief|short|micro)[- ]?awakenings?",
+     ("arousal",)),
+    (r"(?:periodic )?(?:limb|leg) (?:movement|jerk|kick|twitch)(?:e?s)?|plm[ds]?|periodic movements? of the legs?|"
+     r"(?:kick|mov|jerk)(?:ing|es|s) (?:his |her |the |their )?legs?", ("limb_movement",)),
+    (rf"{_RESPIRATORY}[- ](?:disturbance|event|disorder|abnormalit)(?:s|y|ies)?|(?:sleep[- ])?disordered breathing|"
+     r"(?:caused by|due to|because of|related to|from|by) (?:breathing|respiration)", ("respiratory_event",)),
     (r"(?:scored |sleep )?events?(?! index)", ("event",)),
 )  # fmt: skip
 """Names of events, and the groups of `core.inference.epoch_table.EVENT_GROUPS` that they mean."""
@@ -204,8 +256,9 @@ SEVERAL: Mapping[str, tuple[str, float]] = {
 NOT = (
     r"(?:\b(?:no|not|non|without|never|neither|nor|lacking|excluding|except(?:ing)?(?: for)?|outside(?: of)?|"
     r"other than|anything but|free (?:of|from)|(?:an? |the )?(?:absence|lack) of|devoid of|isn't|aren't|off)\b"
-    r"(?:[\s-]+(?:any|an?|the|in|on|during|of|with|being|signs?|evidence|further|associated|accompanying|his|her|their)\b)*"
-    r"[\s-]+)"
+    r"(?:[\s-]+(?:any|an?|the|in|on|during|of|with|to|by|for|being|be|have|having|at all|signs?|evidence|further|"
+    r"associated|accompanying|accompanied|followed|preceded|ending|end|ended|leading|lead|resulting|result|show|showing|"
+    r"contain|containing|single|other|his|her|their)\b)*[\s-]+)"
 )
 """What turns the next thing that is named into its opposite."""
 
@@ -249,7 +302,10 @@ _EMPTY = (
     "section sections segment segments she show sleep sleeper sleeps sleeping some somebody someone stage stages "
     "studies study subject subjects that the their them then there these they this those time times to together was "
     "were what when whenever where which while who whose with within would you lasting duration accompanied followed "
-    "showing happened happens scored stays it's around between"
+    "showing happened happens scored stays it's around between up fully still begun one now going well only very quite "
+    "really just clearly clear definite obvious some present presence occurring occur occurs seen noted recorded "
+    "evidence sign signs want need list all any overnight whole entire single each other not event events ending ended "
+    "scorer call called certain particular long short brief prolonged together"
 )
 LEFT_OVER = frozenset(_EMPTY.split())
 """Words at the ends of what is left that say nothing by themselves."""
