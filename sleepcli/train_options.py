@@ -53,6 +53,12 @@ Compiled = Annotated[
     bool | None,
     typer.Option("--compile", help="Compile the signal tower; minutes at the start.", show_default="no"),
 ]
+Sharded = Annotated[
+    bool | None,
+    typer.Option(
+        "--fsdp", help="With torchrun: spread weights and optimizer state over the processes.", show_default="no"
+    ),
+]
 Device = Annotated[
     str | None,
     typer.Option(
@@ -94,7 +100,11 @@ CheckpointMinutes = Annotated[
 Patience = Annotated[
     int | None,
     typer.Option(
-        "--patience", metavar="N", min=0, help="Validations without a better one that end the run.", show_default="never"
+        "--patience",
+        metavar="N",
+        min=0,
+        help="Validations without a better one that end the run.",
+        show_default="never",
     ),
 ]
 Tensorboard = Annotated[

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from training.dataset import Batch
 from training.model import SleepLM
 from training.ranks import ALONE, Ranks
+from training.sharding import spread_as
 
 
 @torch.no_grad()
@@ -32,9 +33,13 @@ def centre(model: SleepLM, batch: Batch, ranks: Ranks = ALONE) -> None:
         Who shares the batch.
     """
     signal = _outputs(model.signal.embedding, lambda: model.encode_signal(batch.signals, batch.present))
-    model.signal.embedding.bias -= ranks.mean(signal.mean(dim=0))
+    _shift(model.signal.embedding.bias, ranks.mean(signal.mean(dim=0)))
     text = _outputs(model.text.norm, lambda: model.encode_text(batch.statements))
-    model.text.norm.bias -= ranks.mean(text.mean(dim=0))
+    _shift(model.text.norm.bias, ranks.mean(text.mean(dim=0)))
+
+
+def _shift(bias: Tensor, mean: Tensor) -> None:
+    bias -= spread_as(mean.to(bias.dtype), bias)
 
 
 def _outputs(layer: nn.Module, run: Callable[[], object]) -> Tensor:

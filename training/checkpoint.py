@@ -21,6 +21,7 @@ from torch import Tensor
 
 from core.errors import SleepcliError
 from core.files import whole_file, whole_folder, write_text
+from training.sharding import spread_as, whole
 
 TENSORS = "state.safetensors"
 META = "meta.json"
@@ -151,7 +152,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Return the optimizer's moments and step counts as `<parameter index>.<name>`."""
     state = optimizer.state_dict()["state"]
     return {
-        f"{index}.{name}": value if isinstance(value, Tensor) else torch.tensor(value)
+        f"{index}.{name}": whole(value) if isinstance(value, Tensor) else torch.tensor(value)
         for index, entries in state.items()
         for name, value in entries.items()
     }
@@ -159,10 +160,11 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Put back what `optimizer_tensors` returned."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value
+        state.setdefault(int(index), {})[name] = spread_as(value, parameters[int(index)])
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from core.errors import SleepcliError
 from training import checkpoint
@@ -30,6 +31,7 @@ from training.options import TrainOptions
 from training.progress import Done, Saved, Started, TrainEvent, TrainStep, Validation
 from training.ranks import joined_ranks, wrapped
 from training.run import Run, device_of, open_run, publish, staging_facts
+from training.sharding import average_the_rest, clip_gradients
 from training.validation import validate
 
 REASONS = ("", "steps", "minutes", "patience")
@@ -165,7 +167,9 @@ def _step(
             f"The loss is not a number at step {run.step + 1}.",
             "Resume with a lower learning rate, or look at the data; the last checkpoint is whole.",
         )
-    torch.nn.utils.clip_grad_norm_(run.model.parameters(), options.clip)
+    if options.sharded:
+        average_the_rest(run.learned, run.ranks)
+    clip_gradients(run.model.parameters(), options.clip)
     run.optimizer.step()
     run.optimizer.zero_grad(set_to_none=True)
     run.average.update(run.model)
@@ -187,7 +191,7 @@ def _backward(run: Run, objective: nn.Module, fed: tuple[Drawn, Batch], part: in
     options = run.options
     (number, drawn), batch = fed
     last = part == options.accumulate - 1
-    with nullcontext() if last or run.ranks.world == 1 else objective.no_sync():
+    with nullcontext() if last or not isinstance(objective, DistributedDataParallel) else objective.no_sync():
         terms, rows = objective(batch, options.hidden_patches, run.ranks)
         total = torch.stack([getattr(options.weights, name) * term for name, term in terms.items()]).sum()
         (total / options.accumulate).backward()
@@ -225,8 +229,9 @@ def _save(run: Run, clock: _Clock) -> Saved:
     clock.tick()
     run.seconds = clock.seconds
     folder = run.options.out / "checkpoints"
-    if run.ranks.first:
-        checkpoint.save(folder, run.snapshot(), run.options.keep)
+    state = run.snapshot() if run.ranks.first or run.options.sharded else None
+    if state is not None and run.ranks.first:
+        checkpoint.save(folder, state, run.options.keep)
     clock.saved = time.monotonic()
     event = Saved(step=run.step, path=checkpoint.place(folder, run.step))
     _log(run, event)

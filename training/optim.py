@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from training.sharding import local
+
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
     """Split the parameters: matrices decay; biases, norms, embeddings, queries and temperatures do not.
@@ -22,10 +24,12 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, ob
     Returns
     -------
     list of dict
-        Two groups for `torch.optim.AdamW`, shared tensors once.
+        Groups for `torch.optim.AdamW`, shared tensors once: what decays, the scalars, which are never spread over
+        processes, and the others.
     """
     keep: list[Tensor] = []
     decay: list[Tensor] = []
+    scalars: list[Tensor] = []
     seen: set[int] = set()
     for module in model.modules():
         is_matrix_module = isinstance(module, nn.Linear | nn.Conv1d | nn.MultiheadAttention)
@@ -34,9 +38,10 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, ob
                 continue
             seen.add(id(parameter))
             decays = is_matrix_module and parameter.ndim >= 2 and not name.startswith("bias")
-            (decay if decays else keep).append(parameter)
+            (decay if decays else keep if parameter.ndim else scalars).append(parameter)
     return [
         {"params": decay, "weight_decay": weight_decay},
+        {"params": scalars, "weight_decay": 0.0},
         {"params": keep, "weight_decay": 0.0},
     ]
 
@@ -99,8 +104,8 @@ class Average:
         mine, theirs = [], []
         for name, value in _entries(model):
             if value.is_floating_point():
-                mine.append(self.state[name])
-                theirs.append(value.detach())
+                mine.append(local(self.state[name]))
+                theirs.append(local(value.detach()))
             else:
                 self.state[name].copy_(value)
         torch._foreach_lerp_(mine, theirs, 1 - decay)

@@ -61,6 +61,8 @@ class TrainOptions:
     """CPU threads of torch; 0: as torch chooses."""
     compiled: bool = False
     """Whether the signal tower goes through torch.compile (a minute at the start; needs a C++ compiler)."""
+    sharded: bool = False
+    """Whether weights and optimizer state are spread over the processes of `torchrun` (FSDP), each with a part."""
     batch_size: int = 64
     """Epochs in a batch, over all GPUs: the pool of the contrastive loss."""
     accumulate: int = 1

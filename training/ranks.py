@@ -108,8 +108,11 @@ ALONE = Ranks()
 
 
 def wrapped(objective: nn.Module, run: Run) -> Any:
-    """Give a module whose backward averages the gradients over the ranks; the module itself in a process alone."""
-    if run.ranks.world == 1:
+    """Give a module whose backward averages the gradients over the ranks.
+
+    It is the module itself in a process alone, and where weights are spread: their gradients average by themselves.
+    """
+    if run.ranks.world == 1 or run.options.sharded:
         return objective
     weights = run.options.weights
     rebuilt = weights.reconstruction or run.model.reconstruction is None
@@ -117,7 +120,6 @@ def wrapped(objective: nn.Module, run: Run) -> Any:
     return nn.parallel.DistributedDataParallel(
         objective,
         device_ids=[run.ranks.local] if run.device.type == "cuda" else None,
-        broadcast_buffers=False,
         find_unused_parameters=not every,
     )
 

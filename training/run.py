@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,6 +32,7 @@ from training.options import TrainOptions
 from training.ranks import ALONE, Ranks
 from training.resume import check_same, last_state
 from training.sampling import Sampler
+from training.sharding import all_whole, shard, spread_as
 from training.start import read_start
 from training.studies import (
     Split,
@@ -110,14 +111,14 @@ class Run:
     """Constants of zero-shot staging, of the best validation."""
 
     def snapshot(self) -> checkpoint.Checkpoint:
-        """Give the whole state as a checkpoint."""
+        """Give the whole state as a checkpoint; where it is spread over processes every one must ask for it."""
         hardness, looks = ({}, {}) if self.sampler.hardness is None else self.sampler.hardness.state()
         tensors = checkpoint.pack(
             {
-                "model": self.model.state_dict(),
-                "head": self.head.state_dict(),
-                "event_head": {} if self.event_head is None else self.event_head.state_dict(),
-                "average": self.average.state,
+                "model": all_whole(self.model.state_dict()),
+                "head": all_whole(self.head.state_dict()),
+                "event_head": {} if self.event_head is None else all_whole(self.event_head.state_dict()),
+                "average": all_whole(self.average.state),
                 "optimizer": checkpoint.optimizer_tensors(self.optimizer),
                 "random": {"torch": torch.get_rng_state()},
                 "hardness": {name: torch.from_numpy(values) for name, values in hardness.items()},
@@ -143,12 +144,12 @@ class Run:
             When it belongs to another network.
         """
         try:
-            self.model.load_state_dict(checkpoint.unpack(saved.tensors, "model"))
-            self.head.load_state_dict(checkpoint.unpack(saved.tensors, "head"))
+            _load(self.model, checkpoint.unpack(saved.tensors, "model"))
+            _load(self.head, checkpoint.unpack(saved.tensors, "head"))
             if self.event_head is not None:
-                self.event_head.load_state_dict(checkpoint.unpack(saved.tensors, "event_head"))
+                _load(self.event_head, checkpoint.unpack(saved.tensors, "event_head"))
             for name, value in checkpoint.unpack(saved.tensors, "average").items():
-                self.average.state[name].copy_(value)
+                self.average.state[name].copy_(spread_as(value, self.average.state[name]))
             checkpoint.restore_optimizer(self.optimizer, checkpoint.unpack(saved.tensors, "optimizer"))
             torch.set_rng_state(saved.tensors["random/torch"])
             if self.sampler.hardness is not None:
@@ -165,6 +166,11 @@ class Run:
                 f"The checkpoint in {self.options.out} does not fit this run.",
                 "Resume with the options of the first start, or choose another --out.",
             ) from error
+
+
+def _load(module: torch.nn.Module, saved: Mapping[str, Tensor]) -> None:
+    """Take over saved weights, which are whole, into a module that may be spread over processes."""
+    module.load_state_dict({name: spread_as(saved[name], value) for name, value in module.state_dict().items()})
 
 
 def open_run(options: TrainOptions, ranks: Ranks = ALONE) -> Run:
@@ -193,6 +199,8 @@ def open_run(options: TrainOptions, ranks: Ranks = ALONE) -> Run:
     model = model.to(device)
     head = torch.nn.Linear(config.embed_dim, len(STAGES)).to(device)
     event_head = EventHead(config.embed_dim).to(device) if options.weights.events else None
+    if options.sharded and ranks.world > 1:
+        shard(model, [head] if event_head is None else [head, event_head], ranks)
     learned = torch.nn.ModuleList([model, head] if event_head is None else [model, head, event_head])
     if options.compiled:
         model.signal.compile()
@@ -315,9 +323,10 @@ def publish(run: Run, finished: bool) -> dict[str, float]:
     dict
         The figures of the model.
     """
+    weights = {} if finished else all_whole(run.average.state)
     if run.ranks.first:
         if not finished:
-            checkpoint.write_weights(run.options.out / "model.safetensors", run.average.state)
+            checkpoint.write_weights(run.options.out / "model.safetensors", weights)
         _write_meta(run, finished)
     return run.figures
 

@@ -77,7 +77,7 @@ class Sampler:
         self._rules = WeightRules.of(((study.stages, study.events) for study in studies), options)
         weights = self._base()
         if not weights.any():
-            raise UsageError("Every epoch has an event that is held out.", "Hold out fewer types, or give more studies.")
+            raise UsageError("Every epoch has an event that is held out.", "Hold out fewer types, or add studies.")
         stages = np.concatenate([study.stages for study in studies])
         self.stage_shares = np.array([weights[stages == stage].sum() + 1e-9 for stage in range(len(STAGES))])
         self.stage_shares /= self.stage_shares.sum()
@@ -136,10 +136,7 @@ class Sampler:
         """Weigh every epoch, [N], study by study: what lies between is not held for all of them."""
         rules = self._rules
         return np.concatenate(
-            [
-                rules.weigh(study.stages, study.events) * ~shows(study.events, self.without)
-                for study in self._studies
-            ]
+            [rules.weigh(study.stages, study.events) * ~shows(study.events, self.without) for study in self._studies]
         )
 
     def _look(self, number: int) -> None:

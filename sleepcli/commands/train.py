@@ -31,6 +31,7 @@ def train(
     learning_rate: given.LearningRate = None,
     precision: given.Precision = None,
     compiled: given.Compiled = None,
+    sharded: given.Sharded = None,
     device: given.Device = None,
     threads: given.Threads = None,
     seed: given.Seed = None,

@@ -14,14 +14,14 @@ from training.optim import Average, learning_rate, parameter_groups
 
 def test_every_parameter_is_in_one_group_and_norms_and_embeddings_do_not_decay():
     model = SleepLM(preset("tiny"))
-    decay, keep = (group["params"] for group in parameter_groups(model, 0.1))
-    assert {id(p) for p in decay} | {id(p) for p in keep} == {id(p) for p in model.parameters()}
+    decay, scalars, keep = (group["params"] for group in parameter_groups(model, 0.1))
+    assert {id(p) for p in (*decay, *scalars, *keep)} == {id(p) for p in model.parameters()}
     assert not {id(p) for p in decay} & {id(p) for p in keep}
     assert all(p.ndim >= 2 for p in decay)
     kept = {id(p) for p in keep}
     named = dict(model.named_parameters())
     assert id(named["text.token_embedding.weight"]) in kept
-    assert id(named["logit_scale"]) in kept
+    assert [id(p) for p in scalars] == [id(named["logit_scale"])]
 
 
 def test_the_rate_rises_and_then_follows_half_a_cosine():

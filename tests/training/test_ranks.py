@@ -12,14 +12,19 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as processes
+from torch.distributed.tensor import DTensor
 
 from core.errors import SleepcliError, UsageError
+from training import checkpoint
+from training.config import ModelConfig
 from training.loop import train
+from training.model import SleepLM
 from training.objective import Objective
 from training.options import LossWeights, TrainOptions
 from training.ranks import ALONE, Ranks, joined_ranks, wrapped
 from training.run import Run, open_run
 from training.sampling import SamplerOptions
+from training.sharding import average_the_rest, whole
 
 WORLD = 2
 WEIGHTS = LossWeights(events=1.0, event_prompts=1.0)
@@ -69,18 +74,25 @@ def losses_and_gradients(run: Run, ranks: Ranks) -> dict[str, torch.Tensor]:
     torch.stack(list(terms.values())).sum().backward()
     found = {name: ranks.mean(term.detach()) for name, term in terms.items()}
     found["rows"] = torch.tensor([loss for _, loss in ranks.in_order(run.sampler.draw(0, 8), rows)])
+    if run.options.sharded:
+        average_the_rest(run.learned, ranks)
     gradients = {name: p.grad for name, p in run.learned.named_parameters() if p.grad is not None}
-    return {**found, **{name: gradient.clone() for name, gradient in gradients.items()}}
+    return {**found, **{name: whole(gradient).clone() for name, gradient in gradients.items()}}
 
 
 def one_of_two(rank: int, port: int, options: TrainOptions, folder: Path) -> None:
     join(rank, port)
     with joined_ranks(torch.device("cpu"), options.batch_size) as ranks:
-        found = losses_and_gradients(open_run(options, ranks), ranks)
+        run = open_run(options, ranks)
+        spread = [p.to_local().numel() < p.numel() for p in run.learned.parameters() if isinstance(p, DTensor)]
+        assert any(spread) == options.sharded
+        found = losses_and_gradients(run, ranks)
     torch.save(found, folder / f"{rank}.pt")
 
 
-def test_two_processes_get_the_losses_and_gradients_of_one(options: TrainOptions, tmp_path: Path):
+@pytest.mark.parametrize("sharded", [False, True], ids=["whole in each", "spread over both"])
+def test_two_processes_get_the_losses_and_gradients_of_one(options: TrainOptions, tmp_path: Path, sharded: bool):
+    options = replace(options, sharded=sharded)
     processes.spawn(one_of_two, (free_port(), options, tmp_path), nprocs=WORLD)
     whole = losses_and_gradients(open_run(replace(options, out=tmp_path / "alone")), ALONE)
     for rank in range(WORLD):
@@ -90,19 +102,26 @@ def test_two_processes_get_the_losses_and_gradients_of_one(options: TrainOptions
             assert torch.allclose(part[name], value, rtol=1e-3, atol=2e-5), name
 
 
-def test_torchrun_trains_resumes_and_writes_once(options: TrainOptions, tmp_path: Path):
+def test_torchrun_trains_with_spread_weights_and_resumes_with_whole_ones(options: TrainOptions, tmp_path: Path):
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port"]
     places = [str(free_port()), str(ROOT / "tests" / "training" / "run_ranks.py")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    for steps in (2, 4):
-        given = [str(steps), str(options.out), *map(str, options.stores)]
+    for steps, weights in ((2, "spread"), (4, "whole")):
+        given = [str(steps), weights, str(options.out), *map(str, options.stores)]
         done = subprocess.run(
             [*command, *places, *given], env=environment, capture_output=True, text=True, timeout=600, check=False
         )
         assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in (options.out / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if line["event"] == "TrainStep"] == [1, 2, 3, 4]
-    assert json.loads((options.out / "meta.json").read_text())["finished"] is True
+    meta = json.loads((options.out / "meta.json").read_text())
+    assert meta["finished"] is True
+    network = SleepLM(ModelConfig.from_json(meta["config"])).state_dict()
+    for step in (2, 4):
+        saved = checkpoint.load(checkpoint.place(options.out / "checkpoints", step)).tensors
+        assert {name: value.shape for name, value in checkpoint.unpack(saved, "model").items()} == {
+            name: value.shape for name, value in network.items()
+        }
 
 
 def failing(rank: int, port: int, options: TrainOptions, folder: Path) -> None:
