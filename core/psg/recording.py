@@ -5,6 +5,7 @@ in it or contradicts itself, and mne loses gaps without a word.
 """
 
 import hashlib
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,28 +25,10 @@ from core.psg.edf.fields import parse_text
 from core.psg.edf.header import FIXED_BYTES, EdfHeader, EdfSignal, labels_only_annotations, looks_like_edf, parse_header
 from core.psg.edf.samples import read_samples, timeline_positions
 from core.psg.edf.timeline import Timeline, build_timeline
+from core.psg.formats import FORMATS, Format, format_of, format_suffix, refusal
 
 EDF_SUFFIXES = (".edf", ".bdf", ".rec")
 """Suffixes that name EDF or BDF files; other files are recognised by their first bytes."""
-MNE_SUFFIXES = (
-    *(
-        ".vhdr",
-        ".set",
-        ".fif",
-        ".cnt",
-        ".gdf",
-        ".mff",
-        ".egi",
-        ".nxe",
-        ".eeg",
-        ".data",
-        ".lay",
-        ".dap",
-        ".ahdr",
-    ),
-    *(".snirf", ".mefd", ".cdt", ".hdr", ".bin", ".nedf", ".raw", ".con", ".sqd", ".mat"),
-)
-"""Suffixes of formats that are read through mne."""
 
 
 @dataclass(frozen=True)
@@ -183,17 +166,17 @@ def open_recording(path: Path, study: str | None = None) -> Recording:
     if not path.exists():
         raise UsageError(f"{path.name} does not exist.", "Check the path.")
     if path.is_dir():
-        if path.suffix.lower() not in MNE_SUFFIXES:
+        if format_suffix(path) not in FORMATS:
             raise UsageError(f"{path.name} is a folder, not a recording.", "Name the files in it.")
-        return _open_mne(path, name)
+        return _open_mne(path, name, b"")
     with _opened(path) as file:
         first = file.read(FIXED_BYTES)
     if not first:
         raise StudyError(f"{path.name} is empty.", "Copy the file again from where it was recorded.")
     if looks_like_edf(first):
         return _open_edf(path, name)
-    if path.suffix.lower() in MNE_SUFFIXES:
-        return _open_mne(path, name)
+    if format_suffix(path) in FORMATS:
+        return _open_mne(path, name, first)
     raise _not_edf(path)
 
 
@@ -298,12 +281,13 @@ def _signal_info(index: int, signal: EdfSignal, timeline: Timeline) -> SignalInf
 class _MneSource:
     """A file that mne reads."""
 
-    def __init__(self, path: Path, raw: Any) -> None:
+    def __init__(self, path: Path, known: Format, raw: Any) -> None:
         self._path = path
+        self._format = known
         self._raw = raw
 
     def read(self, index: int) -> NDArray[np.float32]:
-        with _mne_errors(self._path):
+        with _mne_errors(self._path, self._format):
             samples: NDArray[np.float32] = self._raw.get_data(picks=[index])[0].astype(np.float32)
         for onset, duration in self.gaps():
             first = round(onset * self._raw.info["sfreq"])
@@ -311,7 +295,15 @@ class _MneSource:
         return samples
 
     def annotations(self) -> list[tuple[float, float, str]]:
-        return sorted(found for found in self._all() if found[2] != _MNE_GAP)
+        return sorted(found for found in self._all() if found[2] not in (_MNE_GAP, *_MNE_SEAMS))
+
+    def interruptions(self) -> tuple[str, ...]:
+        seams = sum(text == _MNE_SEAMS[0] for _, _, text in self._all())
+        if not seams:
+            return ()
+        return (
+            f"The recording was interrupted {seams} times, for how long is not known; its parts follow each other.",
+        )
 
     def gaps(self) -> list[tuple[float, float]]:
         return sorted((onset, duration) for onset, duration, text in self._all() if text == _MNE_GAP)
@@ -322,29 +314,34 @@ class _MneSource:
 
 
 _MNE_GAP = "BAD_ACQ_SKIP"
+_MNE_SEAMS = ("BAD boundary", "EDGE boundary")
+"""Where mne joined parts of a recording without the time between them."""
 _MNE_UNITS = {107: "V", 112: "T", 6: "S", 114: "degC", 115: "S"}
 """FIFF unit codes to units; others are left open."""
 
 
 @contextmanager
-def _mne_errors(path: Path) -> Iterator[None]:
+def _mne_errors(path: Path, known: Format) -> Iterator[None]:
     """Turn whatever a reader of mne raises into one sentence; its warnings are not shown."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     except Exception as error:
-        raise StudyError(
-            f"{path.name} cannot be read by mne ({type(error).__name__}).", "Export the study as EDF."
-        ) from error
+        raise refusal(path, known, error) from error
 
 
-def _open_mne(path: Path, study: str) -> Recording:
+def _open_mne(path: Path, study: str, first: bytes) -> Recording:
     import mne
 
-    with _mne_errors(path):
-        raw = mne.io.read_raw(path, preload=False, verbose="ERROR")
-    source = _MneSource(path, raw)
+    known = format_of(path, first)
+    with _mne_errors(path, known):
+        reader = getattr(mne.io, known.reader or "read_raw")
+        with mne.use_log_level("ERROR"):  # some readers do not heed an argument `verbose`
+            raw = reader(path, **known.options)
+    if raw.n_times < 1:
+        raise StudyError(f"{path.name} is a {known.name} recording without a sample.", "Export the study as EDF.")
+    source = _MneSource(path, known, raw)
     rate = float(raw.info["sfreq"])
     signals = tuple(
         SignalInfo(
@@ -356,18 +353,31 @@ def _open_mne(path: Path, study: str) -> Recording:
         )
         for index, channel in enumerate(raw.info["chs"])
     )
-    start = raw.info["meas_date"]
+    start = _mne_start(raw, known)
     return Recording(
         study=study,
         path=path,
         format=type(raw).__name__.removeprefix("Raw") or "FIF",
-        start=start.replace(tzinfo=None) + timedelta(seconds=raw.first_time) if start else None,
+        start=start,
         duration=raw.n_times / rate,
         signals=signals,
         gaps=tuple(Gap(onset, duration) for onset, duration in source.gaps()),
-        repairs=(),
+        repairs=source.interruptions(),
         source=source,
     )
+
+
+def _mne_start(raw: Any, known: Format) -> datetime | None:
+    """Give the recorder's wall clock at the first sample; None where the file has none."""
+    moment: datetime | None = raw.info["meas_date"]
+    if moment is None:
+        return None
+    zone = re.fullmatch(r"([+-])(\d{2}):?(\d{2})", str(raw.info.get("utc_offset") or ""))
+    if known.machine_clock:
+        moment = moment.astimezone()
+    elif zone:
+        moment += timedelta(hours=int(zone[1] + zone[2]), minutes=int(zone[1] + zone[3]))
+    return moment.replace(tzinfo=None) + timedelta(seconds=raw.first_time)
 
 
 def _opened(path: Path) -> BufferedReader:

@@ -1,7 +1,10 @@
 """Formats that mne reads, each written by hand: the same night out of every one."""
 
 import struct
+import time
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from importlib.util import find_spec
 from pathlib import Path
 
 import mne
@@ -10,9 +13,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy.io import savemat
 
-from core.errors import StudyError
+from core.errors import StudyError, UsageError
 from core.psg.alternatives import load_living
 from core.psg.channels import resolve
+from core.psg.formats import FORMATS as KNOWN
+from core.psg.formats import format_suffix
 from core.psg.preprocess import prepare
 from core.psg.recording import open_recording
 
@@ -101,7 +106,66 @@ def fif(folder: Path) -> Path:
     return folder / "night_raw.fif"
 
 
-FORMATS = (brainvision, eeglab, persyst, gdf, fif)
+def neuroscan(folder: Path) -> Path:
+    """Neuroscan's CNT (paulbourke.net/dataformats/eeg): SETUP of 900 bytes, 75 a channel, samples, event table."""
+    data, count = signals(), len(LABELS)
+    setup = bytearray(900)
+    setup[:12] = b"Version 3.0\0"
+    setup[225:235], setup[235:247] = b"03/02/21\0\0", b"22:15:30\0\0\0\0"
+    setup[370:372], setup[376:378] = struct.pack("<H", count), struct.pack("<H", RATE)
+    setup[864:868] = struct.pack("<i", data.shape[1])
+    steps = np.abs(data).max(axis=1) / 2**30  # 32-bit samples
+    channels = b""
+    for label, step in zip(LABELS, steps.tolist(), strict=True):
+        electrode = bytearray(75)
+        electrode[:10] = label.encode()[:10].ljust(10, b"\0")
+        electrode[59:63], electrode[71:75] = struct.pack("<f", step), struct.pack("<f", 204.8)
+        channels += electrode
+    steps = np.frombuffer(b"".join(struct.pack("<f", step) for step in steps.tolist()), "<f4").astype(float)
+    samples = np.round(data / steps[:, None]).astype("<i4").T.tobytes()
+    setup[886:890] = struct.pack("<i", 900 + len(channels) + len(samples))
+    (folder / "night.cnt").write_bytes(bytes(setup) + channels + samples + struct.pack("<Bll", 1, 0, 0))
+    return folder / "night.cnt"
+
+
+def nicolet(folder: Path) -> Path:
+    data = signals()
+    step = 0.05
+    (folder / "night.head").write_text(
+        f"start_ts=2021-03-02 22:15:30.000\nnum_samples={data.shape[1]}\nsample_freq={RATE}\nconversion_factor={step}\n"
+        f"num_channels={len(LABELS)}\nelec_names=[{','.join(LABELS)}]\npat_id=1\nadm_id=2\nrec_id=3\nduration_in_sec=60\n"
+        "sample_bytes=2\n"
+    )
+    (folder / "night.data").write_bytes(np.round(data / step).astype("<i2").T.tobytes())
+    return folder / "night.data"
+
+
+def nihon_kohden(folder: Path) -> Path:
+    """Nihon Kohden's .EEG: device block, one control block, one data block; electrodes named by the .21E."""
+    data, rate, count, version = signals(), RATE, len(LABELS), b"EEG-1100A V01.00"
+    control, block = 0x400, 0x1900
+    head = bytearray(block + 0x27 + 10 * count)
+    head[:16] = head[0x81:0x91] = version
+    head[0x91], head[0x92:0x96] = 1, struct.pack("<I", control)
+    head[control + 17], head[control + 18 : control + 22] = 1, struct.pack("<I", block)
+    head[0x17FE] = 1
+    head[block + 0x14 : block + 0x1A] = bytes((0x21, 0x03, 0x02, 0x22, 0x15, 0x30))
+    head[block + 0x1A : block + 0x1C] = struct.pack("<H", rate | 0xC000)
+    head[block + 0x1C : block + 0x20] = struct.pack("<I", SECONDS * 10)
+    head[block + 0x26] = count
+    for number in range(count):
+        head[block + 0x27 + 10 * number] = number
+    steps = 3199.902 * 2 / 65535
+    samples = np.clip(np.round(data / steps), -32767, 32767).astype(np.int32) + 0x8000
+    mark = np.zeros((1, samples.shape[1]), np.int32)
+    (folder / "night.EEG").write_bytes(bytes(head) + np.vstack([samples, mark]).T.astype("<u2").tobytes())
+    names = "".join(f"{number:04d}={label}\n" for number, label in enumerate(LABELS))
+    (folder / "night.21E").write_text(f"[ELECTRODE]\n{names}")
+    (folder / "night.PNT").write_bytes(version.ljust(0x40, b"\0") + b"20210302221530")
+    return folder / "night.EEG"
+
+
+FORMATS = (brainvision, eeglab, persyst, gdf, fif, neuroscan, nicolet, nihon_kohden)
 
 
 @pytest.mark.parametrize("write", FORMATS, ids=lambda write: write.__name__)
@@ -109,7 +173,7 @@ def test_every_format_gives_the_night(write: Callable[[Path], Path], tmp_path: P
     recording = open_recording(write(tmp_path))
     assert recording.duration == pytest.approx(SECONDS)
     assert [signal.rate for signal in recording.signals] == [RATE] * len(LABELS)
-    if write is not gdf:  # GDF's events are numbers
+    if write in (brainvision, eeglab, persyst, fif):  # the events of the others are numbers
         assert [(a.onset, a.text.split("/")[-1]) for a in recording.annotations if "stage" in a.text] == [
             (30.0, "Sleep stage N2")
         ]
@@ -148,5 +212,162 @@ def sizes(path: Path) -> list[tuple[int | None, int]]:
 def test_a_header_without_its_data_is_refused(tmp_path: Path) -> None:
     header = brainvision(tmp_path)
     (tmp_path / "night.eeg").unlink()
-    with pytest.raises(StudyError, match="cannot be read by mne"):
+    with pytest.raises(
+        StudyError, match=r"belongs to this BrainVision recording is not there. Keep together the .vhdr"
+    ):
         open_recording(header)
+
+
+def egi(folder: Path) -> Path:
+    """EGI's simple binary: unsegmented 32-bit floats, and one event signal that the format calls a code."""
+    data = signals()[:2]
+    head = struct.pack(">i6hi5h", 4, 2021, 3, 2, 22, 15, 30, 0, RATE, 2, 1, 0, 0) + struct.pack(">ih", data.shape[1], 1)
+    (folder / "night.raw").write_bytes(
+        head + b"DIN1" + np.vstack([data, np.zeros((1, data.shape[1]))]).T.astype(">f4").tobytes()
+    )
+    return folder / "night.raw"
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])
+@pytest.mark.parametrize("write", [neuroscan, egi, nicolet, brainvision], ids=lambda write: write.__name__)
+def test_the_start_is_the_recorders_clock_in_every_zone(
+    write: Callable[[Path], Path], zone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        start = open_recording(write(tmp_path)).start
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert str(start) == "2021-03-02 22:15:30"
+
+
+def test_egis_simple_binary_is_read_by_its_numbers(tmp_path: Path) -> None:
+    recording = open_recording(egi(tmp_path))
+    assert [signal.label for signal in recording.signals][:2] == ["E1", "E2"]
+    np.testing.assert_allclose(recording.read(0) * 1e6, signals()[0], rtol=1e-4, atol=1e-3)
+
+
+def test_parts_that_mne_joins_are_told(tmp_path: Path) -> None:
+    raw = mne.io.read_raw_fif(fif(tmp_path), verbose="ERROR")
+    mne.concatenate_raws([raw, raw.copy()], verbose="ERROR").save(tmp_path / "joined_raw.fif", verbose="ERROR")
+    recording = open_recording(tmp_path / "joined_raw.fif")
+    assert recording.repairs == (
+        "The recording was interrupted 1 times, for how long is not known; its parts follow each other.",
+    )
+    assert {annotation.text for annotation in recording.annotations} == {"Sleep stage N2"}
+
+
+def test_a_zipped_fif_is_read(tmp_path: Path) -> None:
+    raw = mne.io.read_raw_fif(fif(tmp_path), verbose="ERROR")
+    raw.save(tmp_path / "other_raw.fif.gz", verbose="ERROR")
+    recording = open_recording(tmp_path / "other_raw.fif.gz")
+    assert [signal.label for signal in recording.signals] == list(LABELS)
+
+
+def test_the_samples_of_a_brainvision_recording_point_to_its_header(tmp_path: Path) -> None:
+    brainvision(tmp_path)
+    with pytest.raises(StudyError, match=r"BrainVision recording. Give night.vhdr"):
+        open_recording(tmp_path / "night.eeg")
+
+
+@pytest.mark.parametrize("suffix", sorted(KNOWN))
+@pytest.mark.parametrize("content", ["zeros", "noise", "text", "bytes"])
+def test_what_only_bears_the_suffix_is_refused_in_one_sentence(
+    suffix: str, content: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, 20_000, dtype=np.uint8).tobytes()
+    data = {"zeros": bytes(20_000), "noise": noise, "text": b"Planted words\n" * 999, "bytes": b"ab"}[content]
+    path = tmp_path / f"night{suffix}"
+    path.write_bytes(data)
+    assert format_suffix(path) == suffix
+    if suffix == ".nxe" and content != "bytes":  # a format without a header: any bytes are samples of it
+        assert len(open_recording(path).signals) == 64
+        return
+    with pytest.raises(StudyError) as caught:
+        open_recording(path)
+    assert KNOWN[suffix].name in str(caught.value) or suffix == ".cnt"
+    assert "Planted" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+PACKAGES = {
+    "night.mff": "mffpy", "night.mefd": "pymef", "night.snirf": "h5py", "night.cdt": "curryreader",
+    "night.mat": "pymatreader", "night.set": "pymatreader", "night.cnt": "antio",
+}  # fmt: skip
+BEGINNINGS = {"night.set": b"MATLAB 7.3 MAT-file", "night.cnt": b"RIFF", "night.snirf": b"\x89HDF\r\n\x1a\n"}
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_reader_that_needs_a_package_says_which(name: str, tmp_path: Path) -> None:
+    package = PACKAGES[name]
+    if find_spec(package):
+        pytest.skip(f"{package} is installed")
+    path = tmp_path / name
+    if path.suffix in (".mff", ".mefd"):
+        path.mkdir()
+        (path / "info.xml").write_text("<fileInfo/>")
+    else:
+        path.write_bytes(BEGINNINGS.get(name, b"") + bytes(1000))
+    with pytest.raises(StudyError, match=rf"needs the package {package}\. Install it with `pip install {package}`"):
+        open_recording(path)
+
+
+def test_a_folder_that_is_no_recording_is_named_one(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a folder"):
+        open_recording(tmp_path)
+
+
+def test_mff_is_read_where_its_package_is_there(tmp_path: Path) -> None:
+    pytest.importorskip("mffpy")
+    from mffpy.writer import BinWriter, Writer  # type: ignore[import-not-found]
+
+    moment = datetime(2021, 3, 2, 22, 15, 30, tzinfo=timezone(timedelta(hours=-5)))
+    device = "HydroCel GSN 32 1.0"
+    data = np.repeat(signals()[:1], 32, axis=0).astype(np.float32)
+    samples = BinWriter(sampling_rate=RATE, data_type="EEG")
+    samples.add_block(np.vstack([data, np.zeros((1, data.shape[1]), np.float32)]))
+    writer = Writer(str(tmp_path / "night.mff"))
+    writer.addxml("fileInfo", recordTime=moment)
+    writer.addbin(samples)
+    writer.add_coordinates_and_sensor_layout(device=device)
+    writer.write()
+    recording = open_recording(tmp_path / "night.mff")
+    assert str(recording.start) == "2021-03-02 22:15:30"
+    assert recording.duration == pytest.approx(SECONDS)
+    np.testing.assert_allclose(recording.read(0) * 1e6, signals()[0], atol=1e-2)
+
+
+def test_snirf_is_read_where_its_package_is_there_and_has_no_eeg(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "night.snirf", "w") as file:
+        nirs = file.create_group("nirs")
+        one, probe = nirs.create_group("data1"), nirs.create_group("probe")
+        one["dataTimeSeries"], one["time"] = np.ones((600, 2)), np.arange(600) / 10
+        probe["wavelengths"] = [760.0, 850.0]
+        probe["sourcePos3D"], probe["detectorPos3D"] = [[0.0, 0, 0]], [[0.03, 0, 0]]
+        for number in (1, 2):
+            row = one.create_group(f"measurementList{number}")
+            for key, value in {"dataType": 1, "sourceIndex": 1, "detectorIndex": 1, "wavelengthIndex": number}.items():
+                row[key] = value
+        tags = nirs.create_group("metaDataTags")
+        tags["SubjectID"] = b"Planted"
+        tags["TimeUnit"], tags["LengthUnit"], tags["MeasurementDate"], tags["MeasurementTime"] = (
+            b"s",
+            b"m",
+            b"2021-03-02",
+            b"22:15:30Z",
+        )
+    recording = open_recording(tmp_path / "night.snirf")
+    assert recording.duration == pytest.approx(60)
+    assert all(source.state == "missing" for source in resolve(recording.signals).sources)
+
+
+def test_fieldtrip_is_read_where_its_package_is_there(tmp_path: Path) -> None:
+    pytest.importorskip("pymatreader")
+    data = signals()
+    night = {"trial": np.array([data[:2]]), "time": np.array([np.arange(data.shape[1]) / RATE]), "fsample": float(RATE)}
+    savemat(tmp_path / "night.mat", {"data": night | {"label": np.array([["EEG C3-M2"], ["ECG"]], dtype=object)}})
+    assert open_recording(tmp_path / "night.mat").signals[0].label == "EEG C3-M2"
