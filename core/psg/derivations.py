@@ -1,5 +1,6 @@
 """Candidates for every channel among a file's signals, ranked: which derivation or sensor is taken, and why."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -65,6 +66,8 @@ _NO_VOLTAGE = frozenset(
         *("HPA", "MMHG", "MBAR", "KPA", "HZ", "S", "SEC", "MS", "LUX", "G", "DB", "EVENT"),
     )
 )
+MOST_EYES = 4
+"""Signals labelled E and a number, above which they are the electrodes of a net."""
 _CONTRALATERAL = {"C3": "M2", "C4": "M1"}
 _IPSILATERAL = {"C3": "M1", "C4": "M2"}
 # Other scalp positions by nearness to the vertex, where sleep EEG looks most like the central one.
@@ -110,11 +113,12 @@ def best_candidates(signals: "Sequence[SignalInfo]", targets: Sequence[tuple[str
         Channel name to the best candidate; ``missing`` with its reason where there is none.
     """
     read = _cohort([_Signal(info, _checked(info)) for info in signals])
+    unlikely = [_Signal(info, read_label(info.label)) for info in signals if _checked(info) is OTHER]
     chosen: dict[str, Candidate] = {}
     for name, kind in targets:
         usable, slow = _by_rate(read, MINIMUM_RATE[kind])
         found = sorted(_CANDIDATES[name](usable), key=lambda c: (c.rank, -_rate(c, signals), c.signals))
-        chosen[name] = replace(found[0], others=tuple(found[1:])) if found else _missing(name, kind, slow)
+        chosen[name] = replace(found[0], others=tuple(found[1:])) if found else _missing(name, kind, slow, unlikely)
     return _single_eeg(chosen, read)
 
 
@@ -127,12 +131,15 @@ def _by_rate(read: list[_Signal], least: float) -> tuple[list[_Signal], list[_Si
     return fast, [signal for signal in read if signal.info.rate < least]
 
 
-def _missing(name: str, kind: str, slow: list[_Signal]) -> Candidate:
+def _missing(name: str, kind: str, slow: list[_Signal], unlikely: list[_Signal]) -> Candidate:
     too_slow = sorted(_CANDIDATES[name](slow), key=lambda c: c.rank)
     if too_slow:
         index = too_slow[0].signals[0]
         signal = next(s for s in slow if s.info.index == index).info
         reason = f"'{signal.label.strip()}' is sampled at {signal.rate:g} Hz, too slowly for {_NAMES[kind]}"
+    elif no_voltage := sorted(_CANDIDATES[name](unlikely), key=lambda c: c.rank):
+        signal = next(s for s in unlikely if s.info.index == no_voltage[0].signals[0]).info
+        reason = f"'{signal.label.strip()}' is in {signal.unit.strip()}, which is no unit of {_NAMES[kind]}"
     else:
         reason = "no label of this kind"
     return Candidate((), "", "missing", reason)
@@ -161,6 +168,9 @@ def _cohort(read: list[_Signal]) -> list[_Signal]:
         meaning["EEG2"] = Reading("eeg", electrode="CZ", reference="OZ", note="as in MESA")
         meaning["EEG3"] = Reading("eeg", electrode="C4", reference="M1", note="as in MESA")
         meaning["AUXAC"] = Reading("airflow", rank=3, note="thermal sensor, as in MESA")
+    numbered = [label for label in by_label if re.fullmatch(r"E\d{1,3}", label)]
+    if len(numbered) > MOST_EYES:
+        meaning |= dict.fromkeys(numbered, OTHER)  # electrodes of a net, E1 to E256; its E1 and E2 are no eyes
     if {"X1", "X2", "X3", "X4"} <= by_label.keys():
         meaning["X1"] = Reading("chin", note="as in ISRUC")
         meaning["X2"] = Reading("ecg", note="as in ISRUC")

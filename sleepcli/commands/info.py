@@ -107,7 +107,7 @@ class InfoTask:
             if self.write_montage is not None:
                 raise UsageError(f"{item.path} is prepared: its channels are settled.", "Give the recording.")
             return _prepared_outcome(item)
-        if item.path.suffix.lower() in SCORING_SUFFIXES:
+        if item.path.suffix.lower() in SCORING_SUFFIXES and not _is_edf(item.path):
             return _scoring_outcome(item)
         recording = open_recording(item.path)
         if recording.is_scoring:
@@ -151,6 +151,16 @@ class InfoTask:
     def sources(self, item: StudyInput) -> tuple[Path, ...]:
         """The study alone."""
         return (item.path,)
+
+
+def _is_edf(path: Path) -> bool:
+    """Whether a file is an EDF, whatever its suffix says."""
+    from core.psg.edf.header import FIXED_BYTES, looks_like_edf
+
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return looks_like_edf(file.read(FIXED_BYTES))
 
 
 def _quality(

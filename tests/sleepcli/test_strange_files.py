@@ -142,3 +142,23 @@ def test_info_tells_what_arrays_and_prepared_studies_hold(program: Command, tmp_
     told = lines(program("info", "night.psg"))[0]
     assert (told["format"], told["epochs"]) == ("prepared from EDF", 4)
     assert_one_sentence(program("info", "night.psg", "--write-montage", "lab.toml"), 2, "prepared")
+
+
+@pytest.mark.parametrize(
+    ("rate", "unit", "cause"),
+    [(16, "uV", "is sampled at 16 Hz, too slowly for an EEG"), (128, "mmHg", "is in mmHg, which is no unit of an EEG")],
+)
+def test_an_eeg_that_cannot_be_one_is_refused_with_the_cause(
+    program: Command, tmp_path: Path, rate: int, unit: str, cause: str
+) -> None:
+    (tmp_path / "night.edf").write_bytes(edf_bytes([noise("EEG C3-M2", rate=rate, unit=unit)]))
+    assert_one_sentence(program("stage", "night.edf"), 3, f"'EEG C3-M2' {cause}")
+    channels = {row["target"]: row for row in lines(program("info", "night.edf"))[0]["channels"]}
+    assert cause in channels["EEG_C3"]["reason"]
+
+
+@pytest.mark.parametrize("name", ["night", "night.txt", "night.csv", "night.xml"])
+def test_an_edf_is_a_study_whatever_it_is_called(program: Command, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(edf_bytes([noise("EEG C3-M2")]))
+    assert lines(program("info", name))[0]["format"] == "EDF"
+    assert len(lines(program("stage", name))) == 4

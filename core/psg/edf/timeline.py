@@ -79,7 +79,9 @@ def build_timeline(header: EdfHeader, data: NDArray[np.uint8], name: str) -> Tim
     onsets, ignored = _credible(record_onsets(header, data, slice(None)))
     if ignored:
         repairs += (f"The times of {ignored} data records are missing or run backwards; they follow the one before.",)
-    first, segments = _segments(onsets, record)
+    first, segments, early = _segments(onsets, record)
+    if early:
+        repairs += (f"The times of {early} data records lie inside the record before; they follow its end.",)
     duration = segments[-1].onset + segments[-1].count * record
     samples = duration / record * header.max_samples
     recorded = header.n_records * header.max_samples
@@ -120,16 +122,23 @@ def _credible(onsets: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
     return kept, int(np.isnan(kept).sum())
 
 
-def _segments(onsets: NDArray[np.float64], record: float) -> tuple[float, list[Segment]]:
-    """Group records; a record without a time, or with one before the end of the last, follows it."""
+def _segments(onsets: NDArray[np.float64], record: float) -> tuple[float, list[Segment], int]:
+    """Group records; a record without a time, or with one before the end of the last, follows it.
+
+    Returns
+    -------
+    tuple of float, list of Segment, and int
+        The first record's time, the segments, and how many records had a time before the end of the last.
+    """
     known = np.flatnonzero(np.isfinite(onsets))
     offset = float(onsets[known[0]] - known[0] * record) if known.size else 0.0
     segments: list[Segment] = []
-    first, begin = 0, 0.0
+    first, begin, early = 0, 0.0, 0
     for index in range(1, onsets.size):
         expected = begin + (index - first) * record
         onset = float(onsets[index]) - offset
         if onset > expected + TOLERANCE:
             segments.append(Segment(first, index - first, begin))
             first, begin = index, onset
-    return offset, [*segments, Segment(first, onsets.size - first, begin)]
+        early += onset < expected - TOLERANCE
+    return offset, [*segments, Segment(first, onsets.size - first, begin)], early

@@ -364,6 +364,17 @@ def test_a_unit_that_is_no_voltage_is_no_eeg(unit: str) -> None:
     assert set(channel_map.unused) == {"C3-M2", "O2"}
 
 
+def test_a_unit_that_is_no_voltage_is_told() -> None:
+    reason = resolve(signals(["C3-M2", "O2"], unit="mmHg")).source("EEG_C3").reason
+    assert reason == "'C3-M2' is in mmHg, which is no unit of an EEG"
+
+
+def test_the_electrodes_of_a_net_are_no_eyes() -> None:
+    net = resolve(signals([f"E{number}" for number in range(1, 257)]))
+    assert not any(source.signals for source in net.sources)
+    assert resolve(signals(["E1", "E2", "E3", "E4"])).source("EOG_L").labels == ("E1",)
+
+
 def test_a_trend_is_no_signal_and_the_reason_says_so() -> None:
     source = resolve(signals(["EMG submental", "EEG C3-M2"], {"EMG submental": 1.0})).source("EMG_CHIN")
     assert source.state == "missing"

@@ -352,6 +352,16 @@ def test_edfplus_2_2_4_one_wrong_time_does_not_move_the_others(write_edf: Write,
     assert repaired(recording, "times of 1 data records")
 
 
+@pytest.mark.parametrize("onsets", [["+0"] * 5, ["+0", "+0.7", "+1.4", "+2.1", "+2.8"]])
+def test_edfplus_2_2_4_records_that_overlap_follow_each_other_and_that_is_said(
+    write_edf: Write, onsets: list[str]
+) -> None:
+    recording, data = discontinuous(write_edf, onsets)
+    np.testing.assert_allclose(recording.read(0), data.ravel(), atol=1e-4)
+    assert recording.gaps == ()
+    assert repaired(recording, "times of 4 data records lie inside the record before")
+
+
 def test_edfplus_2_2_4_marked_continuous_but_with_gaps(write_edf: Write) -> None:
     recording, _ = discontinuous(write_edf, ["+0", "+1", "+60"], reserved="EDF+C")
     assert recording.gaps == (Gap(2.0, 58.0),)
