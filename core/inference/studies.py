@@ -10,6 +10,7 @@ from core.errors import StudyError
 from core.inference.lights import lit
 from core.language.measure import EpochMeasurements, measure
 from core.psg.alternatives import load_living
+from core.psg.channels import ChannelMap
 from core.psg.mapping import map_recording
 from core.psg.montage import Montage
 from core.psg.preprocess import EPOCH_SECONDS, Trace, prepare, prepared_from_array, traces_of
@@ -97,15 +98,20 @@ def _from_recording(path: Path, options: StudyOptions) -> PreparedStudy:
     if not traces and options.channels is not None:  # what there is instead is told, and a scoring may be enough
         channel_map, traces = load_living(recording, channel_map)
     if not traces:
-        labels = ", ".join(signal.label for signal in recording.signals) or "none"
-        raise StudyError(
-            f"{path} has no signal that sleepcli can use; its signals are: {labels}.",
-            "Name its channels with --montage.",
-        )
+        raise _no_signal(path, channel_map)
     study = prepare(recording, channel_map, traces)
     if recording.gaps:
         study = replace(study, repairs=(*study.repairs, _gap_note(recording.gaps)))
     return _measured(study, traces) if options.measured else study
+
+
+def _no_signal(path: Path, channel_map: ChannelMap) -> StudyError:
+    """Say what there is instead of a signal that can be used, and why what comes near is not taken."""
+    labels = ", ".join(f"'{label}'" for label in channel_map.unused) or "none"
+    near = dict.fromkeys(source.reason for source in channel_map.every if "'" in source.reason)
+    because = f" ({'; '.join(near)})" if near else ""
+    what = f"{path} has no signal that sleepcli can use{because}; its signals are: {labels}."
+    return StudyError(what, "Name its channels with --montage.")
 
 
 def _from_array(path: Path, options: StudyOptions) -> PreparedStudy:
