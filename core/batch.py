@@ -16,12 +16,12 @@ from core.batching.options import BatchOptions
 from core.batching.paths import expand, study_name
 from core.batching.report import exit_code, write_report
 from core.batching.task import Outcome, StudyInput, StudyRow, Task
-from core.batching.workers import worker_rows
+from core.batching.workers import most_workers, worker_rows
 from core.errors import StudyError
 
 __all__ = [
     "BatchOptions", "Outcome", "StudyInput", "StudyRow", "Task",
-    "attempt", "exit_code", "expand", "run", "study_name", "write_report",
+    "attempt", "exit_code", "expand", "most_workers", "run", "study_name", "write_report",
 ]  # fmt: skip
 
 
@@ -91,7 +91,7 @@ class _Rows:
         warning = self.journal.add(row) if fresh else ""
         if warning:
             row = replace(row, result=replace(row.result, warnings=(*row.result.warnings, warning)))
-        self.rows.append(replace(row, result=replace(row.result, rows=())))
+        self.rows.append(replace(row, result=replace(row.result, rows=(), found=None)))
         return row
 
     def close(self) -> None:
@@ -114,8 +114,8 @@ def _worked(task: Task, jobs: Sequence[Job], options: BatchOptions) -> Iterator[
 
         yield from cluster_rows(task, jobs, options)
         return
-    alone = options.jobs <= 1 and (options.out is None or len(jobs) <= 1)
-    if options.timeout is not None or (not alone and len(jobs) > 1):
+    is_kept = options.kept or options.out is not None
+    if options.timeout is not None or (len(jobs) > 1 and (is_kept or options.jobs > 1)):
         yield from worker_rows(task, jobs, options)
         return
     for job in jobs:

@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -56,7 +55,7 @@ def bounded(command: Callable[..., None]) -> Callable[..., None]:
             ui.error("Interrupted.", "Finished files are kept; the same command goes on from there.")
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
-            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - the reader has gone; flush nowhere
+            ui.forget_reader()
             raise typer.Exit(0) from None
         except Exception as error:  # noqa: BLE001 - a bug ends in a sentence too; --debug shows where
             _show_trace()

@@ -54,6 +54,10 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", "-o", metavar="DIR", help="Folder for the files; without it nothing is written."),
 ]
+Report = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", metavar="DIR", help="Folder for run.json and run.csv, and what a rerun goes on from."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON Lines also on a terminal.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Studies worked on at the same time.")]
 OnError = Annotated[

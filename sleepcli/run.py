@@ -6,14 +6,14 @@ import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from core.batch import BatchOptions, StudyInput, StudyRow, Task, exit_code, expand, run
+from core.batch import BatchOptions, Outcome, StudyInput, StudyRow, Task, exit_code, expand, most_workers, run
 from core.errors import SleepcliError, UsageError
 from sleepcli import ui
 from sleepcli.batch_talk import BatchTalk
@@ -48,6 +48,8 @@ class RunOptions:
     """`slurm` or the address of a Dask scheduler."""
     has_report: bool = True
     """Whether run.json and run.csv are written."""
+    kept: str = ""
+    """Where the work keeps its results itself, such as `The library lab`; empty where it does not."""
     epochs: tuple[int, ...] = ()
     """Epochs whose rows are printed; empty for all."""
 
@@ -56,7 +58,7 @@ def studies_of(paths: Sequence[str], study_id: str | None = None) -> list[StudyI
     """Turn PATHS into studies; `-` reads a list from standard input. Scorings among them are no studies."""
     from core.psg.recording import is_annotation_file
 
-    items = expand(paths, sys.stdin if "-" in paths else (), is_annotation_file)
+    items = expand(paths, _listed() if "-" in paths else (), is_annotation_file)
     if study_id is None:
         return items
     if len(items) > 1:
@@ -64,6 +66,12 @@ def studies_of(paths: Sequence[str], study_id: str | None = None) -> list[StudyI
     if not study_id or os.sep in study_id or study_id.startswith("."):
         raise UsageError(f"--study-id {study_id!r} is no file name.", "Use letters, digits, - and _.")
     return [StudyInput(items[0].path, study_id)]
+
+
+def _listed() -> list[str]:
+    """Lines of standard input; a name that is no text in this system's encoding is kept as the file system has it."""
+    stream = getattr(sys.stdin, "buffer", None)
+    return (os.fsdecode(stream.read()) if stream is not None else sys.stdin.read()).split("\n")
 
 
 def run_studies(
@@ -99,7 +107,7 @@ def run_studies(
 def run_items(
     task: Task, items: Sequence[StudyInput], options: RunOptions, show: Callable[[StudyRow], None]
 ) -> list[StudyRow]:
-    """Run a task over studies; see `run_studies`.
+    """Run a task over studies; see `run_studies`. The rows for a pipe are let go once they are printed.
 
     Raises
     ------
@@ -110,8 +118,11 @@ def run_items(
     """
     if options.on_error not in ON_ERROR:
         raise UsageError(f"--on-error {options.on_error} is not known.", "It is continue or abort.")
+    if options.cluster is None and min(options.jobs, len(items)) > most_workers():
+        ui.remark(f"{most_workers()} workers, not {options.jobs}: more would wait for the processors of this machine.")
     talk_of = BatchTalk(options.command, len(items))
     rows: list[StudyRow] = []
+    printed = _Printed(options, show)
     with ExitStack() as held:
         if options.cluster is not None:
             held.enter_context(extra_room("cluster", f"sleepcli {options.command} --cluster"))
@@ -119,16 +130,23 @@ def run_items(
         held.enter_context(talk_of)
         batch = _batch(options, len(items), stop, talk_of.began)
         for row in held.enter_context(closing(_told(run(task, items, batch), len(items), options.on_error))):
-            rows.append(row)
+            rows.append(replace(row, result=replace(row.result, rows=())))
             with talk_of.about(row):
                 talk(row)
                 if row.outcome != "failed":
-                    _print(row, options, show)
+                    printed.row(row)
     if stop() and len(rows) < len(items):
-        kept = "The same command goes on from there." if options.out is not None else "Without --out nothing is kept."
-        ui.note(f"Stopped after {len(rows)} of {len(items)} studies. {kept}")
+        ui.note(f"Stopped after {len(rows)} of {len(items)} studies. {_how_to_go_on(options)}")
         raise typer.Exit(INTERRUPTED)
     return rows
+
+
+def _how_to_go_on(options: RunOptions) -> str:
+    if options.kept:
+        return f"{options.kept} has them; the same command goes on from there."
+    if options.out is not None:
+        return "The same command goes on from there."
+    return "Without --out nothing is kept."
 
 
 def _told(rows: Generator[StudyRow, None, None], count: int, on_error: str) -> Generator[StudyRow, None, None]:
@@ -137,7 +155,7 @@ def _told(rows: Generator[StudyRow, None, None], count: int, on_error: str) -> G
     try:
         with closing(rows):
             for row in rows:
-                seen.append(row)
+                seen.append(replace(row, result=Outcome()))
                 yield row
     except SleepcliError as error:
         if seen and seen[-1].outcome == "failed" and on_error == "abort":
@@ -161,6 +179,7 @@ def _batch(
         timeout=options.timeout,
         retry_failed=options.retry_failed,
         cluster=options.cluster,
+        kept=bool(options.kept),
         about={**_about(options), "given": count} if options.has_report else None,
         stop=stop,
         started=began,
@@ -187,15 +206,36 @@ def talk(row: StudyRow) -> None:
         ui.warn(f"{row.study}: {warning}")
 
 
-def _print(row: StudyRow, options: RunOptions, show: Callable[[StudyRow], None]) -> None:
-    if not ui.wants_json(options.json):
-        show(row)
-    elif options.out is not None:
-        figures = {"study": row.study, "outcome": row.outcome, "files": list(row.result.files)}
-        ui.json_lines([figures | row.result.figures])
-    else:
-        wanted = options.epochs
-        ui.json_lines(one for one in row.result.rows if not wanted or one["epoch"] in wanted)
+class _Printed:
+    """What is printed of finished studies; a reader that goes away ends only a run whose results are the print."""
+
+    def __init__(self, options: RunOptions, show: Callable[[StudyRow], None]) -> None:
+        self._options = options
+        self._show = show
+        self._is_read = True
+
+    def row(self, row: StudyRow) -> None:
+        """Print one study."""
+        if not self._is_read:
+            return
+        try:
+            self._print(row)
+        except BrokenPipeError:
+            if self._options.out is None and not self._options.kept:
+                raise
+            self._is_read = False
+            ui.forget_reader()
+
+    def _print(self, row: StudyRow) -> None:
+        options = self._options
+        if not ui.wants_json(options.json):
+            self._show(row)
+        elif options.out is not None:
+            figures = {"study": row.study, "outcome": row.outcome, "files": list(row.result.files)}
+            ui.json_lines([figures | row.result.figures])
+        else:
+            wanted = options.epochs
+            ui.json_lines(one for one in row.result.rows if not wanted or one["epoch"] in wanted)
 
 
 def _about(options: RunOptions) -> dict[str, Any]:

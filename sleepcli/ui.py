@@ -52,12 +52,17 @@ def wants_json(flag: bool) -> bool:
 
 def error(message: str, hint: str = "") -> None:
     """Print one sentence on standard error, and what to do."""
-    stderr().print(f"[bold red]Error:[/] {escape(message)} {escape(hint)}".rstrip())
+    stderr().print(f"[bold red]Error:[/] {escape(_visible(message))} {escape(_visible(hint))}".rstrip())
 
 
 def warn(message: str) -> None:
     """Print a warning on standard error."""
-    stderr().print(f"[yellow]Warning:[/] {escape(message)}")
+    stderr().print(f"[yellow]Warning:[/] {escape(_visible(message))}")
+
+
+def _visible(text: str) -> str:
+    """A sentence in one line without letters that a terminal would obey: names of files may hold any."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def note(message: str) -> None:
@@ -79,10 +84,15 @@ def json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def settle_streams() -> None:
-    """Let no letter that a terminal's encoding lacks end the program."""
+    """Let no letter that a terminal's encoding lacks end the program, nor a file name that is no text."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and not _speaks_unicode(stream):
-            stream.reconfigure(errors="replace")
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace" if _speaks_unicode(stream) else "replace")
+
+
+def forget_reader() -> None:
+    """Print to nobody from here on: the reader of standard output has gone."""
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as long as the program lives
 
 
 def _speaks_unicode(stream: TextIO) -> bool:

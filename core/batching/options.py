@@ -22,7 +22,7 @@ class BatchOptions:
     out: Path | None = None
     """Folder of the outputs, the journal and the report; None writes nothing."""
     jobs: int = 1
-    """Worker processes, or jobs of a cluster's queue."""
+    """Worker processes (no more than `core.batching.workers.most_workers`), or jobs of a cluster's queue."""
     on_error: str = "continue"
     """`continue` with the other studies, or `abort` at the first failure."""
     key: str = ""
@@ -35,6 +35,8 @@ class BatchOptions:
     """Whether studies that failed before, and have not changed, are tried again."""
     cluster: str | None = None
     """Address of a Dask scheduler, or `slurm`; None for this machine."""
+    kept: bool = False
+    """Whether the work keeps its results itself, such as in a library, also where `out` is None."""
     about: Mapping[str, Any] | None = None
     """Head of run.json; None writes no report."""
     stop: Callable[[], bool] = never

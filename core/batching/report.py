@@ -40,9 +40,14 @@ def write_report(out: Path, about: Mapping[str, Any], rows: Sequence[StudyRow]) 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows([entry[column] for column in columns] for entry in table)
+    writer.writerows([_text(entry[column]) for column in columns] for entry in table)
     write_text(out / "run.json", json.dumps({**about, "studies": table}, indent=2) + "\n")
     write_text(out / "run.csv", text.getvalue())
+
+
+def _text(value: Any) -> Any:
+    """A cell; bytes of a file name that are no text are shown as such."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def exit_code(rows: Sequence[StudyRow]) -> int:

@@ -34,6 +34,8 @@ class Outcome:
     """JSON rows for a pipe, when nothing is written."""
     warnings: tuple[str, ...] = ()
     """What was repaired or left out, for the screen and run.json."""
+    found: Any = None
+    """What the study was read into, for a caller that goes on with it in memory; in no report."""
 
 
 @dataclass(frozen=True)

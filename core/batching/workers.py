@@ -24,6 +24,8 @@ POLL_SECONDS = 0.5
 START_SECONDS = 600.0
 """How long a worker may take to import what the task needs, before the time of its first study counts."""
 PR_SET_PDEATHSIG = 1
+WORKERS_A_PROCESSOR = 4
+"""More than this wait for each other and fill the memory."""
 JOIN_SECONDS = 5.0
 """How long a worker without a study may take to end by itself."""
 
@@ -41,7 +43,8 @@ def worker_rows(task: Task, jobs: Sequence[Job], options: BatchOptions) -> Itera
         Number of workers, time for a study, the wish to stop.
     """
     waiting = deque(jobs)
-    workers = [_Worker(task, number, options.timeout) for number in range(1, 1 + min(options.jobs, len(jobs)))]
+    count = min(options.jobs, len(jobs), most_workers())
+    workers = [_Worker(task, number, options.timeout) for number in range(1, 1 + count)]
     try:
         while True:
             if options.stop():
@@ -58,6 +61,11 @@ def worker_rows(task: Task, jobs: Sequence[Job], options: BatchOptions) -> Itera
     finally:
         for worker in workers:
             worker.end()
+
+
+def most_workers() -> int:
+    """Worker processes that this machine's processors can feed."""
+    return WORKERS_A_PROCESSOR * (os.cpu_count() or 1)
 
 
 class _Worker:

@@ -10,7 +10,7 @@ from core.batch import Outcome, StudyInput
 from core.errors import StudyError
 from core.files import content_hash
 from core.inference.bundle import load_bundle
-from core.inference.epoch_table import StudyTable, table_of_study
+from core.inference.epoch_table import table_of_study
 from core.inference.library import FORMAT, Library, StudyKey, source_key
 from core.inference.night import NightOptions
 from core.inference.tasks import ModelChoice, Reading, ReadsStudies
@@ -22,19 +22,18 @@ UNCHANGED = "unchanged"
 
 @dataclass(frozen=True)
 class GatherTask(ReadsStudies):
-    """Reads a study into rows and keeps them in this process."""
+    """Reads a study into rows, a `StudyTable`, for the caller to search in memory."""
 
     choice: ModelChoice
     reading: Reading
-    found: list[StudyTable]
     domains: tuple[str, ...] = ("stage_event",)
     """Domains to caption: each costs time."""
 
     def __call__(self, item: StudyInput) -> Outcome:
         """Read one study."""
         study = self.reading.open(item)
-        self.found.append(table_of_study(study, self.choice.engine(), NightOptions(self.domains)))
-        return Outcome(figures={"epochs": study.n_epochs}, warnings=study.repairs)
+        table = table_of_study(study, self.choice.engine(), NightOptions(self.domains))
+        return Outcome(figures={"epochs": study.n_epochs}, warnings=study.repairs, found=table)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from core.inference.epoch_table import COLUMNS, FLAG, INTEGER, NIGHT_FIGURES, TE
 if TYPE_CHECKING:  # the extra's packages take seconds to import
     import pyarrow as pa
 
-FORMAT = "1"
+FORMAT = "2"
 """Of the tables; a library of another one is refused."""
 EPOCHS, STUDIES = "epochs", "studies"
 WRITE = "write_id"
@@ -94,6 +94,7 @@ class Library:
             raise UsageError(f"There is no library in {place}.", "Make one with sleepcli index PATHS --library DIR.")
         database = self._safely(lambda: lancedb.connect(place), "opened")
         about = {"sleepcli_format": FORMAT, "model": bundle.name, "model_hash": bundle.content_hash}
+        about["library_id"] = uuid.uuid4().hex  # of a library that is made now
         self.epochs = self._table(database, EPOCHS, epoch_schema(bundle.embed_dim, about), create)
         self._check(self.epochs.schema.metadata or {}, bundle)
         self.studies = self._table(database, STUDIES, study_schema(about), create)
@@ -243,6 +244,11 @@ class Library:
         for table in (self.studies, self.epochs):
             table.checkout_latest()
         return int(self.studies.count_rows()), int(self.epochs.count_rows())
+
+    @property
+    def identity(self) -> str:
+        """Tells this library from one that was made later in the same place."""
+        return str((self.epochs.schema.metadata or {}).get(b"library_id", b"").decode())
 
     @property
     def dimensions(self) -> int:

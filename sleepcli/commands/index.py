@@ -1,5 +1,6 @@
 """`sleepcli index`: studies into a library that questions are put to."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -7,7 +8,7 @@ import typer
 from core.batch import StudyRow
 from sleepcli import options, ui
 from sleepcli.extras import extra_room
-from sleepcli.model import about_model, model_choice, reading
+from sleepcli.model import about_model, model_choice, reading, said
 from sleepcli.run import RunOptions, finish, run_studies
 
 LibraryPlace = Annotated[
@@ -23,10 +24,12 @@ def index(
     library: LibraryPlace,
     model: options.Model = "nano",
     device: options.Device = "auto",
+    out: options.Report = None,
     json: options.Json = False,
     jobs: options.Jobs = 1,
     on_error: options.OnError = "continue",
     timeout: options.Timeout = None,
+    retry_failed: options.RetryFailed = False,
     cluster: options.Cluster = None,
     no_scoring: options.NoScoring = False,
     montage: options.MontageFile = None,
@@ -36,13 +39,14 @@ def index(
     """Put studies into a library: embeddings, stages, measurements, events and captions, a row an epoch.
 
     What is in the library as it is now is left alone; a study that has changed is replaced whole. Several programs may
-    write at once, and others may ask meanwhile. A library holds the embeddings of one model.
+    write at once, and others may ask meanwhile. A library holds the embeddings of one model. With --out the run leaves
+    run.json and run.csv there, and a rerun neither reads again what has not changed nor tries what failed.
 
     [bold]Examples[/]
 
       sleepcli index nights/ --library lab
 
-      sleepcli index nights/ --library lab --jobs 2
+      sleepcli index nights/ --library lab --jobs 2 --timeout 1800 --out lab-run
 
       sleepcli index new.edf --library s3://bucket/lab
     """
@@ -51,11 +55,13 @@ def index(
         from core.inference.library import Library
 
         choice = model_choice(model, device, batch, 1 if cluster else jobs)
-        about = about_model(choice, {"library": library})
+        read = reading(montage, no_scoring=no_scoring)
+        about = about_model(choice, {"library": library, **said(read)})
         opened = Library(library, choice.engine().bundle, create=True)
-        task = IndexTask(library, choice, reading(montage, no_scoring=no_scoring), study_id is not None)
-        wanted = RunOptions("index", None, jobs, on_error, json, study_id, about, timeout, cluster=cluster)
-        rows = run_studies(task, paths, wanted, _show)
+        about["key"] += f" {opened.identity}"
+        task = IndexTask(library, choice, read, study_id is not None)
+        wanted = RunOptions("index", out, jobs, on_error, json, study_id, about, timeout, retry_failed, cluster)
+        rows = run_studies(task, paths, replace(wanted, kept=f"The library {library}"), _show)
         if any(row.outcome == "done" for row in rows):
             opened.build_indexes()
         counts = opened.counts()
@@ -65,7 +71,7 @@ def index(
 
 def _show(row: StudyRow) -> None:
     figures = row.result.figures
-    if figures["state"] == "indexed":
+    if figures["state"] == "indexed" and row.outcome == "done":
         ui.paragraph(f"{figures['study']}: {figures['epochs']} epochs indexed")
     else:
         ui.note(f"{figures['study']}: in the library already, nothing has changed.")

@@ -1,6 +1,7 @@
 """`sleepcli query`: the epochs, bouts or studies that answer a question."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -63,7 +64,9 @@ def query(
     model: options.Model = "nano",
     device: options.Device = "auto",
     json: options.Json = False,
+    jobs: options.Jobs = 1,
     on_error: options.OnError = "continue",
+    timeout: options.Timeout = None,
     no_scoring: options.NoScoring = False,
     montage: options.MontageFile = None,
     batch: options.Batch = 0,
@@ -89,14 +92,18 @@ def query(
     """
     _check(by, localise, answer)
     text, places = _arguments(text, paths or [], library, bool(where or like))
-    from core.inference.search import Wishes, ask
+    from core.inference.search import Wishes, ask, never_known
 
-    choice = model_choice(model, device, batch, 1)
-    store, rows = _store(places, library, choice, RunOptions("query", on_error=on_error), where, montage, no_scoring)
+    choice = model_choice(model, device, batch, jobs if library is None else 1)
+    wanted = RunOptions("query", None, jobs, on_error, timeout=timeout)
+    store, rows = _store(places, library, choice, wanted, where, montage, no_scoring)
     asked = ask(text, store, choice.engine(), Wishes(top, where, like))
     if concepts is not None:
         asked = _by_concept(asked, text, concepts, store, choice)
-    ui.note(f"understood: {asked}; {store.count(asked.where)} epochs match")
+    matching = store.count(asked.where)
+    ui.note(f"understood: {asked}; {matching} epochs match")
+    if not matching and (unknown := never_known(asked, store)):
+        ui.note(f"Not known of any epoch here: {', '.join(unknown)}.")
     if answer:
         _tell(asked, store, json)
     else:
@@ -160,7 +167,6 @@ def _store(
             from core.inference.library_store import LibraryStore
 
             return LibraryStore(Library(library, choice.engine().bundle)), []
-    from core.inference.epoch_table import StudyTable
     from core.inference.expression import checked_expression
     from core.inference.index_task import GatherTask
     from core.inference.store import MemoryStore
@@ -168,12 +174,10 @@ def _store(
 
     if where:
         checked_expression(where)  # before an hour of reading
-    found: list[StudyTable] = []
     domains = DOMAINS if "caption_" in where else ("stage_event",)
-    task = GatherTask(choice, reading(montage, no_scoring=no_scoring), found, domains)
-    options_with_model = RunOptions(run_options.command, on_error=run_options.on_error, about=about)
-    rows = run_studies(task, paths, options_with_model, _quiet)
-    return MemoryStore(found), rows
+    task = GatherTask(choice, reading(montage, no_scoring=no_scoring), domains)
+    rows = run_studies(task, paths, replace(run_options, about=about), _quiet)
+    return MemoryStore([row.result.found for row in rows if row.outcome == "done"]), rows
 
 
 def _found(asked: "Asked", store: "Store", by: str, localise: bool) -> tuple[Sequence[str], list[dict[str, Any]]]:
