@@ -119,6 +119,10 @@ Tracks = Annotated[
     Path | None,
     typer.Option("--tracks", metavar="DIR", help="With --night: band-power tracks of scored nights (.npz) too."),
 ]
+Partial = Annotated[
+    Path | None,
+    typer.Option("--partial", metavar="DIR", help="With --night: nights with the EEG of some epochs (.npz) too."),
+]
 Adapt = Annotated[
     str | None,
     typer.Option("--adapt", metavar="NAME|DIR", help="Adapt this model to the scored studies instead; no torch."),

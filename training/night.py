@@ -20,12 +20,11 @@ from core.inference.event_figures import NOTHING, EventFigures, event_figures
 from core.inference.figures import calibration_error, interval_by_subject, staging_figures
 from core.language.event_course import COLUMNS_OF
 from core.psg.scoring import Event
-from training import night_events, night_stages
+from training import night_events, scored_courses
 from training.checkpoint import read_weights, write_weights
 from training.course import CourseConfig, CourseNet
 from training.night_events import EventCourse, EventOptions, event_network, train_events
 from training.night_stages import (
-    ScoredCourse,
     StageOptions,
     expect_shares,
     left_out,
@@ -33,6 +32,8 @@ from training.night_stages import (
     stage_scores,
     train_stages,
 )
+from training.partial_nights import anchored, completed, of_kept_epochs, recall_of_kept
+from training.scored_courses import ScoredCourse
 from training.studies import find_stores, open_study, split_subjects
 
 Judged = tuple[ScoredCourse, NDArray[np.float32]]
@@ -59,6 +60,10 @@ class NightOptions:
     """Run folder; what a killed run has finished there is kept."""
     tracks: Path | None = None
     """Folder of band-power tracks (`SS__N.npz`), which teach stages too."""
+    partial: Path | None = None
+    """Folder of nights of which only some epochs' EEG was kept (`.npz`), which teach stages within other nights."""
+    leave_out: tuple[str, ...] = ()
+    """Partial nights that are kept for a test, by name."""
     held_out: float = 0.15
     """Share of the studies' subjects on which figures are taken and thresholds chosen."""
     store_share: float = 0.5
@@ -83,6 +88,15 @@ class NightEvent:
     """Of the last step."""
 
 
+@dataclass(frozen=True)
+class Material:
+    """What stages are learned and judged on."""
+
+    learned: Sequence[ScoredCourse]
+    partial: Sequence[ScoredCourse]
+    held: Sequence[ScoredCourse]
+
+
 def train_night(options: NightOptions) -> Iterator[NightEvent]:
     """Train the night model.
 
@@ -100,27 +114,38 @@ def train_night(options: NightOptions) -> Iterator[NightEvent]:
     if not studies:
         raise UsageError("There is no prepared study to learn from.", "Make some with `sleepcli prepare`.")
     held = set(split_subjects([study.subject for study in studies], options.held_out, options.stages.seed).validation)
-    files = sorted(options.tracks.glob("*.npz")) if options.tracks else []
-    if options.tracks and not files:
-        raise UsageError(f"{options.tracks} holds no tracks.", "Give a folder of .npz files.")
-    tracks = [night_stages.of_track(path) for path in files]
+    files = _arrays(options.tracks)
+    kept = [path for path in _arrays(options.partial) if path.stem not in options.leave_out]
+    tracks = [scored_courses.of_track(path) for path in files]
     share = options.store_share if tracks else 1.0
-    courses = [night_stages.of_study(study.prepared, study.subject, study.stages, share) for study in studies]
+    courses = [scored_courses.of_study(study.prepared, study.subject, study.stages, share) for study in studies]
     meta: dict[str, Any] = {
         "data": {study.prepared.study: study.prepared.source_hash for study in studies},
         "tracks": {path.name: content_hash(path) for path in files},
+        "partial": {path.name: content_hash(path) for path in kept},
         "held_out": sorted(map(_hidden, held)),
         "figures": {},
     }
     options.out.mkdir(parents=True, exist_ok=True)
-    learned = [*tracks, *(course for course in courses if course.subject not in held)]
-    yield from _stages(learned, [course for course in courses if course.subject in held], options, meta)
+    material = Material(
+        [*tracks, *(course for course in courses if course.subject not in held)],
+        [night for night in map(of_kept_epochs, kept) if anchored(night)],
+        [course for course in courses if course.subject in held],
+    )
+    yield from _stages(material, options, meta)
     nights = [night_events.of_study(study.prepared, study.subject) for study in studies if _has_events(study.prepared)]
     if any(night.subject not in held for night in nights):
         truth = {study.prepared.study: study.prepared.scoring.events for study in studies if study.prepared.scoring}
         yield from _events(nights, held, truth, options, meta)
     write_text(options.out / META, json.dumps(meta, indent=1) + "\n")
     yield NightEvent("done", 1.0, meta["figures"])
+
+
+def _arrays(folder: Path | None) -> list[Path]:
+    found = sorted(folder.glob("*.npz")) if folder else []
+    if folder and not found:
+        raise UsageError(f"{folder} holds no nights to learn from.", "Give a folder of .npz files.")
+    return found
 
 
 def load_part(run: Path, part: str) -> tuple[CourseNet, dict[str, Any]] | None:
@@ -157,9 +182,10 @@ def _has_events(prepared: Any) -> bool:
     return prepared.scoring is not None and bool(prepared.scoring.events)
 
 
-def _cross_validated(net: CourseNet, learned: Sequence[ScoredCourse], options: StageOptions) -> dict[str, Any]:
+def _cross_validated(
+    net: CourseNet, learned: Sequence[ScoredCourse], options: StageOptions, without: Mapping[str, int]
+) -> dict[str, Any]:
     """Judge each member on the subjects that it left out: each EEG of a track alone, and all there is."""
-    without = left_out(learned, options)
     members = [net.alone(index) for index in range(options.members)]
     told: dict[str, list[Judged]] = {}
     for course in learned:
@@ -195,27 +221,48 @@ def _staging(rows: Sequence[Judged]) -> dict[str, Any]:
     }
 
 
-def _stages(
-    learned: Sequence[ScoredCourse], held: Sequence[ScoredCourse], options: NightOptions, meta: dict[str, Any]
-) -> Iterator[NightEvent]:
-    path = options.out / STAGES_FILE
-    net = stage_network(options.stages)
-    for share in train_stages(net, learned, options.stages):
+def _stages(material: Material, options: NightOptions, meta: dict[str, Any]) -> Iterator[NightEvent]:
+    wishes, learned = options.stages, material.learned
+    net = stage_network(wishes)
+    for share in train_stages(net, learned, wishes, material.partial):
         yield NightEvent("stages", share)
-    if options.stages.shares:
-        expect_shares(net, learned, options.stages.shares)
-    write_weights(path, net.state_dict())
+    if wishes.shares:
+        expect_shares(net, learned, wishes.shares)
+    write_weights(options.out / STAGES_FILE, net.state_dict())
+    without = left_out([*learned, *material.partial], wishes)
     figures: dict[str, Any] = {}
-    if options.stages.members > 1 and len({course.subject for course in learned}) >= options.stages.members:
-        figures["cross-validated"] = _cross_validated(net, learned, options.stages)
-    if held:
-        rows = [(course, stage_scores(net, course, range(len(course.eegs)), True)) for course in held]
+    if wishes.members > 1 and len(without) >= wishes.members:
+        figures["cross-validated"] = _cross_validated(net, learned, wishes, without)
+        if material.partial:
+            figures["kept epochs of partial nights, cross-validated"] = _kept(net, material, wishes, without)
+    if material.held:
+        rows = [(course, stage_scores(net, course, range(len(course.eegs)), True)) for course in material.held]
         figures["held-out studies"] = _staging(rows)
-    without = {_hidden(subject): member for subject, member in left_out(learned, options.stages).items()}
-    about = {"nights": len(learned), "left_out": without, "shares": list(options.stages.shares)}
+    about = {
+        "nights": len(learned),
+        "partial_nights": len(material.partial),
+        "left_out": {_hidden(subject): member for subject, member in without.items()},
+        "shares": list(wishes.shares),
+    }
     meta["stages"] = {"config": net.config.to_json(), **about}
     meta["figures"]["stages"] = figures
     yield NightEvent("stages", 1.0, figures)
+
+
+def _kept(
+    net: CourseNet, material: Material, options: StageOptions, without: Mapping[str, int]
+) -> dict[str, float | int]:
+    """Judge each member on the kept epochs of the partial nights that it left out, completed by subjects left out."""
+    rng = np.random.default_rng(options.seed)
+    scores, nights = [], []
+    for night in material.partial:
+        member = without[night.subject]
+        donors = [course for course in material.learned if without[course.subject] == member and anchored(course)]
+        if donors:
+            whole = completed(night, donors[int(rng.integers(len(donors)))], rng)
+            scores.append(stage_scores(net.alone(member), whole, [0], with_eog=False))
+            nights.append(night)
+    return recall_of_kept(scores, nights)
 
 
 def _events(

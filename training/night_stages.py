@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,35 +11,21 @@ import torch.nn.functional as functional
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from core.errors import UsageError
-from core.language.band_course import BANDS, EEGS, N_FEATURES, band_course, night_features
-from core.psg.preprocess import traces_of
+from core.language.band_course import BANDS, N_FEATURES, night_features
 from core.psg.scoring import STAGES
-from core.psg.simulate.tracks import read_track
-from core.psg.store import PreparedStudy
 from training.course import CourseConfig, CourseNet, Training, train_member
+from training.partial_nights import anchored, completed
+from training.scored_courses import UNSCORED, ScoredCourse
 
-UNSCORED = -100
-"""Target of an epoch without a stage; the loss passes over it."""
 HALF_HOUR = 60
 """Epochs: the shortest stretch that is drawn."""
-
-
-@dataclass(frozen=True)
-class ScoredCourse:
-    """A scored night as the night model reads it."""
-
-    name: str
-    subject: str
-    """Nights of one subject stand on one side of a split."""
-    eegs: NDArray[np.float32]
-    """[derivations, N, 5] log band powers, NaN where unseen; any mixture of them may be shown."""
-    eog: NDArray[np.float32]
-    """[N, 5] likewise."""
-    stages: NDArray[np.int64]
-    """[N] index in `STAGES`, or `UNSCORED`."""
-    share: float = 1.0
-    """How often the night is drawn, against others."""
+LEAST_ASLEEP = 10
+"""Epochs of sleep that a night must have to be cut to."""
+MOST_AWAKE = 80
+"""Epochs of wake that a lab's recording may have before sleep and after it."""
+FLOOR_DECADES = (-1.3, 0.5)
+"""Log10 of a recorder's white noise over the quietest beta of a night; in UCDDB deep sleep has some 2.5 times the beta
+of the tracks, in proportion to its delta."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +42,12 @@ class StageOptions:
     """Of the labels: human scorers agree with each other on about four epochs in five."""
     splice: float = 0.3
     """Share of the stretches made of pieces of a night in any order: broken sleep, told by its spectrum."""
+    trimmed: float = 0.7
+    """Share of the stretches from nights cut to at most 40 minutes of wake on either side, as labs record them."""
+    noise: float = 0.7
+    """Share of the stretches under a recorder's white noise, which fills the valleys of the faster bands."""
+    partial: float = 0.2
+    """Share of the stretches from partial nights, completed by whole ones; 0 where there are none."""
     members: int = 5
     """Networks; each leaves its share of the subjects out, which are what it is judged on."""
     shares: tuple[float, ...] = ()
@@ -65,41 +56,24 @@ class StageOptions:
     seed: int = 0
 
 
-def of_track(path: Path) -> ScoredCourse:
-    """Read one night of band-power tracks (`SS__N.npz`: features [epochs, 3, 10], labels)."""
-    track = read_track(path)
-    powers = track.log_power.transpose(1, 0, 2)  # (channel, epoch, band)
-    subject = f"track{path.stem.split('__')[0]}"  # as simulated nights that follow the track name it
-    return ScoredCourse(path.stem, subject, powers[:2], powers[2], track.stages.astype(np.int64))
-
-
-def of_study(prepared: PreparedStudy, subject: str, stages: NDArray[np.integer], share: float = 1.0) -> ScoredCourse:
-    """Measure one prepared study; `stages` are indices in `STAGES`, negative where not scored.
-
-    Raises
-    ------
-    UsageError
-        It has no EEG.
-    """
-    course = band_course(traces_of(prepared), prepared.states, prepared.n_epochs)
-    known = np.where(stages < 0, UNSCORED, stages).astype(np.int64)
-    eegs = course[:, : len(EEGS)].transpose(1, 0, 2)
-    there = [eeg for eeg in eegs if np.isfinite(eeg).any()]
-    if not there:
-        raise UsageError(f"{prepared.study} has no EEG, so no stages can be learned from it.", "Leave it out.")
-    return ScoredCourse(prepared.study, subject, np.stack(there), course[:, -1], known, share)
-
-
 class StageSampler:
     """Draws stretches of nights, each normalised by itself as a whole recording would be.
 
-    A stretch is a part of a night (so that half an hour stands as well as a night), of a mixture of its EEGs (so that
-    no derivation is learned by heart), with or without the EOG, each band a little louder or softer than it was (as
-    other filters and electrodes make it), some epochs lost.
+    A stretch is a part of a night (so that half an hour stands as well as a night), with as much wake around it as a
+    lab records, of a mixture of its EEGs (so that no derivation is learned by heart) under a recorder's noise, with or
+    without the EOG, each band a little louder or softer than it was (as other filters and electrodes make it), some
+    epochs lost. Some stretches are of partial nights that whole ones complete.
     """
 
-    def __init__(self, courses: Sequence[ScoredCourse], options: StageOptions, seed: int) -> None:
+    def __init__(
+        self,
+        courses: Sequence[ScoredCourse],
+        options: StageOptions,
+        seed: int,
+        partial: Sequence[ScoredCourse] = (),
+    ) -> None:
         self._courses, self._options = courses, options
+        self._partial = [night for night in partial if anchored(night)]
         self._rng = np.random.default_rng(seed)
         shares = np.array([course.share for course in courses])
         self._shares = shares / shares.sum()
@@ -117,16 +91,24 @@ class StageSampler:
         return torch.from_numpy(features), torch.from_numpy(stages)
 
     def _stretch(self, course: ScoredCourse, length: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        rng, whole = self._rng, len(course.stages)
+        rng, options = self._rng, self._options
+        if rng.random() < options.trimmed:
+            course = _trimmed(course, rng)
+        if self._partial and rng.random() < options.partial and anchored(course):
+            course = completed(self._partial[int(rng.integers(len(self._partial)))], course, rng)
+        whole = len(course.stages)
         part = slice(0, whole)
         if whole > length and rng.random() < 0.7:  # the recording is shorter than the night
             size = int(np.exp(rng.uniform(np.log(length), np.log(whole))))
             first = int(rng.integers(0, whole - size + 1))
             part = slice(first, first + size)
         order = np.arange(part.start, part.stop)
-        if rng.random() < self._options.splice:
+        if rng.random() < options.splice:
             order = order[_spliced(len(order), rng)]
-        eeg = _mixture(course.eegs[:, order], rng) + rng.normal(0, 0.15, len(BANDS)).astype(np.float32)
+        eeg = _mixture(course.eegs[:, order], rng)
+        if rng.random() < options.noise:
+            eeg = _under_noise(eeg, rng)
+        eeg += rng.normal(0, 0.15, len(BANDS)).astype(np.float32)
         eog = course.eog[order] if rng.random() < 0.5 else np.full_like(eeg, np.nan)
         if rng.random() < 0.5:
             lost = rng.random(len(eeg)) < rng.uniform(0, 0.12)
@@ -137,6 +119,29 @@ class StageSampler:
         features[:, : 3 * len(BANDS)] += seen * rng.normal(0, 0.1, 3 * len(BANDS)).astype(np.float32)
         first = int(rng.integers(0, max(1, len(features) - length + 1)))
         return features[first : first + length], course.stages[order][first : first + length]
+
+
+def _trimmed(course: ScoredCourse, rng: np.random.Generator) -> ScoredCourse:
+    """Cut a night to its sleep and some of the wake around it."""
+    asleep = np.flatnonzero(course.stages > 0)
+    if len(asleep) < LEAST_ASLEEP:
+        return course
+    before, after = rng.integers(0, MOST_AWAKE, 2)
+    part = slice(max(0, int(asleep[0]) - int(before)), int(asleep[-1]) + 1 + int(after))
+    return replace(course, eegs=course.eegs[:, part], eog=course.eog[part], stages=course.stages[part])
+
+
+def _under_noise(eeg: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Add white noise to log band powers [N, 5]: a band gets power by its width."""
+    seen = np.isfinite(eeg).all(axis=1)
+    if not seen.any():
+        return eeg
+    widths = np.array([high - low for low, high in BANDS])
+    quietest = np.percentile(eeg[seen, -1], 5)
+    level = quietest + np.log(10) * rng.uniform(*FLOOR_DECADES) - np.log(widths[-1])
+    noisy = eeg.copy()
+    noisy[seen] = np.logaddexp(eeg[seen], level + np.log(widths))
+    return noisy
 
 
 def _spliced(count: int, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -154,7 +159,8 @@ def _mixture(eegs: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.
     first, second = eegs[rng.integers(len(eegs))], eegs[rng.integers(len(eegs))]
     weight = np.float32(rng.random())
     mixed = weight * first + (1 - weight) * second
-    return np.where(np.isfinite(mixed), mixed, np.where(np.isfinite(first), first, second))
+    either = np.where(np.isfinite(first), first, second)
+    return np.asarray(np.where(np.isfinite(mixed), mixed, either), np.float32)
 
 
 def stage_network(options: StageOptions) -> CourseNet:
@@ -170,8 +176,12 @@ def left_out(courses: Sequence[ScoredCourse], options: StageOptions) -> dict[str
     return {subjects[place]: index % options.members for index, place in enumerate(order)}
 
 
-def train_stages(net: CourseNet, courses: Sequence[ScoredCourse], options: StageOptions) -> Iterator[float]:
+def train_stages(
+    net: CourseNet, courses: Sequence[ScoredCourse], options: StageOptions, partial: Sequence[ScoredCourse] = ()
+) -> Iterator[float]:
     """Train the stage network, one member after the other, each without the subjects that it leaves out.
+
+    `partial` are nights of which only some epochs' EEG was kept.
 
     With one member, or fewer subjects than members, nobody is left out.
 
@@ -180,13 +190,14 @@ def train_stages(net: CourseNet, courses: Sequence[ScoredCourse], options: Stage
     float
         The share of the whole that is done, after each step.
     """
-    without = left_out(courses, options)
+    without = left_out([*courses, *partial], options)
     alone = options.members == 1 or len(without) < options.members
     for index, member in enumerate(net.networks()):
         learned = [course for course in courses if alone or without[course.subject] != index]
         epochs = sum(len(course.stages) * course.share for course in learned)
         steps = max(1, round(options.passes * epochs / (options.batch * float(np.mean(options.lengths)))))
-        sampler = StageSampler(learned, options, seed=options.seed * 1000 + index)
+        theirs = [night for night in partial if alone or without[night.subject] != index]
+        sampler = StageSampler(learned, options, options.seed * 1000 + index, theirs)
         for step, _ in enumerate(train_member(member, sampler, _loss(options.smoothing), Training(steps)), start=1):
             yield (index + step / steps) / options.members
 

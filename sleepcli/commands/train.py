@@ -43,6 +43,7 @@ def train(
     tensorboard: given.Tensorboard = None,
     night: given.Night = False,
     tracks: given.Tracks = None,
+    partial: given.Partial = None,
     adapt: given.Adapt = None,
     shots: given.Shots = 0,
     json: options.Json = False,

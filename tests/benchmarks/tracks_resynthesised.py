@@ -24,7 +24,8 @@ from core.psg.simulate.montage import CLEAN, WriteMontage  # noqa: E402
 from core.psg.simulate.night import NightOptions, simulate_night  # noqa: E402
 from core.psg.simulate.write_edf import write_night  # noqa: E402
 from training.night import load_part, member_without  # noqa: E402
-from training.night_stages import of_study, stage_scores  # noqa: E402
+from training.night_stages import stage_scores  # noqa: E402
+from training.scored_courses import of_study  # noqa: E402
 
 SEED = 930000
 EEG = WriteMontage(signals=tuple(row for row in CLEAN.signals if row.channel == "EEG_C4"))

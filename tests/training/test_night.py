@@ -14,7 +14,8 @@ from core.language.event_course import COLUMNS_OF
 from core.psg.scoring import EVENT_TYPES, Event
 from training.night import META, NightEvent, NightOptions, choose_thresholds, load_part, train_night
 from training.night_events import UNKNOWN, EventCourse, EventOptions, EventSampler, event_loss, event_targets
-from training.night_stages import ScoredCourse, StageOptions, StageSampler, stage_scores
+from training.night_stages import StageOptions, StageSampler, stage_scores
+from training.scored_courses import ScoredCourse
 from training.studies import open_study
 
 SMALL_STAGES = StageOptions(passes=30, batch=8, lengths=(24, 40), members=2)

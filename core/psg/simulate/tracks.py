@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ def read_track(path: Path) -> Track:
     try:
         with np.load(path) as data:
             features, labels = np.asarray(data["features"]), np.asarray(data["labels"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
         raise StudyError(
             f"{path.name} is not a band-power track.", "Give an .npz file with the arrays features and labels."
         ) from error
