@@ -77,15 +77,19 @@ def greedy(
     longest = longest_text(engine, options.max_tokens)
     conditions = np.asarray(domains, np.int64)
     about = np.arange(len(conditions)) if epochs is None else np.asarray(epochs, np.intp)
-    texts: list[Decoded | None] = [None] * len(conditions)
-    for part in parts(conditions, options.rows or engine.rows):
+
+    def write(part: NDArray[np.intp]) -> list[Decoded]:
         rows = filled_up(part, options.rows or engine.rows) if engine.fixed_shapes else part
         used, places = np.unique(about[rows], return_inverse=True)
         tokens = decoder_tokens[used]
         if engine.fixed_shapes:
             tokens = filled_up(tokens, len(rows))
         state = engine.start(tokens, places.astype(np.int64), conditions[rows], min(longest, FIRST_ROOM))
-        written = _Writing(engine, state, conditions[rows], longest, options).texts(len(part))
+        return _Writing(engine, state, conditions[rows], longest, options).texts(len(part))
+
+    texts: list[Decoded | None] = [None] * len(conditions)
+    divided = parts(conditions, options.rows or engine.rows, apart=engine.small)
+    for part, written in zip(divided, engine.together(write, divided), strict=True):
         for row, text in zip(part, written, strict=True):
             texts[row] = text
     return [text for text in texts if text is not None]
@@ -102,12 +106,16 @@ def longest_text(engine: Engine, wanted: int) -> int:
     return longest
 
 
-def parts(domains: NDArray[np.int64], most: int) -> list[NDArray[np.intp]]:
-    """Divide texts into batches of about equal size, those of one domain side by side: they are about as long."""
+def parts(domains: NDArray[np.int64], most: int, apart: bool = False) -> list[NDArray[np.intp]]:
+    """Divide texts into batches of about equal size, those of one domain side by side: they are about as long.
+
+    With `apart` no batch holds texts of two domains: what is offered to its rows is then as long for each of them.
+    """
     if most < 1:
         raise UsageError(f"Texts cannot be written {most} at a time.")
     order = np.argsort(domains, kind="stable")
-    return [part for part in np.array_split(order, -(-len(order) // most)) if len(part)] if len(order) else []
+    groups = np.split(order, np.flatnonzero(np.diff(domains[order])) + 1) if apart else [order]
+    return [part for group in groups if len(group) for part in np.array_split(group, -(-len(group) // most))]
 
 
 class _Writing:

@@ -1,8 +1,8 @@
 """A model at work: signals and texts to embeddings, and the tokens of captions with their caches."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,16 @@ from core.inference.onnx_runtime import ort
 from core.inference.sessions import DEVICES, Sessions, usable_cpus
 from core.language.tokenizer import Tokenizer
 
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 __all__ = ["DEVICES", "DecoderState", "Engine", "Scores", "filled_up"]
 
+ENCODED = 8  # epochs of every call on the CPU: what lies between two layers stays in the processor's caches
 LANES = 64  # epochs or texts of every call on CUDA, filled up where there are fewer: see `Engine.fixed_shapes`
 LARGEST_BATCH = {"cpu": 32, "cuda": 256}  # epochs held at a time
+SMALL_BATCH = 160  # the same of a small model on the CPU
 LARGEST_ROWS = {"cpu": 256, "cuda": 1280}  # captions written at a time
+SMALL_ROWS = 32  # the same of each of a small model's workers
 CACHE_BYTES = {"cpu": 5 << 29, "cuda": 48 << 30}  # the caches of all of them at full length
 TEXT_STEP = 16  # texts are padded to a multiple of so many tokens, each for itself
 ROW_STEP = 32  # caches grow by so many rows; sums over other lengths would be added up in another order
@@ -97,20 +102,32 @@ class Engine:
         return self._sessions.note
 
     @property
+    def small(self) -> bool:
+        """Whether the model is served best by many small calls side by side."""
+        return self._sessions.small
+
+    def together(self, work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+        """Do some work on each item, several at a time where the model is small; give what is made, in order."""
+        return self._sessions.together(work, items)
+
+    @property
     def batch(self) -> int:
         """Epochs held at a time: as asked for, else as many as their captions may be written at once."""
         if self._asked_batch:
             return self._asked_batch
+        if self.small:
+            return SMALL_BATCH
         largest = LARGEST_BATCH[self.device]
         return min(largest, max(1, self.rows // len(self.bundle.domains))) if self.writes else largest
 
     @property
     def rows(self) -> int:
-        """Captions written at a time, such that their caches stay within CACHE_BYTES."""
+        """Captions written at a time by one worker, such that their caches stay within CACHE_BYTES."""
         config = self.bundle.description.get("config") or {}
         layers = int(config.get("text_layers", 1)) + int(config.get("decoder_layers", 1))
         each = 8 * layers * int(config.get("width", 1)) * self.bundle.context_length  # keys and values, float32
-        return max(1, min(LARGEST_ROWS[self.device], CACHE_BYTES[self.device] // each))
+        largest = SMALL_ROWS if self.small else LARGEST_ROWS[self.device]
+        return max(1, min(largest, CACHE_BYTES[self.device] // each))
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -151,18 +168,14 @@ class Engine:
             raise ModelError(f"The model {self.bundle.name} takes epochs of shape {expected}, not {signals.shape[1:]}.")
         if present is None:
             present = np.ones(signals.shape[:2], np.float32)
-        size = LANES if self.fixed_shapes else self.batch
-        embeddings, tokens = [], []
-        for first in range(0, len(signals), size):
-            rows = slice(first, first + size)
-            embedding, token = self._encoded(signals[rows], present[rows])
-            embeddings.append(embedding)
-            tokens.append(token)
-        if not embeddings:
+        size = LANES if self.fixed_shapes else min(self.batch, ENCODED)
+        parts = [slice(first, first + size) for first in range(0, len(signals), size)]
+        made = list(self.together(lambda rows: self._encoded(signals[rows], present[rows]), parts))
+        if not made:
             return np.zeros((0, self.bundle.embed_dim), np.float32), np.zeros(
                 (0, self.bundle.decoder_tokens, 1), np.float32
             )
-        return np.concatenate(embeddings), np.concatenate(tokens)
+        return np.concatenate([embedding for embedding, _ in made]), np.concatenate([tokens for _, tokens in made])
 
     def _encoded(
         self, signals: NDArray[np.float32], present: NDArray[np.float32]

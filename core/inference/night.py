@@ -1,6 +1,7 @@
 """A night read by the model: encoded, decoded batch by batch, its stages and events settled."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -79,6 +80,7 @@ def read_night(
     engine: Engine,
     options: NightOptions | None = None,
     progress: Callable[[int], object] | None = None,
+    measured: Callable[[], EpochMeasurements] | None = None,
 ) -> Night:
     """Encode a night, let the model write about it, and settle its stages and events.
 
@@ -94,23 +96,23 @@ def read_night(
         Domains and use of the scoring.
     progress
         Called with the number of epochs that each batch has finished.
+    measured
+        Gives the measurements, once they are needed; None to take them from the study.
 
     Notes
     -----
     A study with neither an EEG nor a scoring has no stages, and is captioned all the same.
     """
     options = options or NightOptions()
-    measurements = measurements_of(study)
-    staging = staging_of_scoring(study, StagingOptions(options.use_scoring))
     scored = _scored_events(study, options)
-    embeddings, drafts = _encode_and_write(study, engine, _domains_to_write(engine, options, scored), progress)
+    with ThreadPoolExecutor(1, "courses") as pool:
+        later = pool.submit(_read_courses, study, engine, options)
+        embeddings, drafts = _encode_and_write(study, engine, _domains_to_write(engine, options, scored), progress)
+        staging, probabilities = later.result()
     if staging is None:
-        seen_eeg = seen(study, EEG).any()
-        staging = unstaged(study.n_epochs)
-        if seen_eeg:
-            by_course = stage_course(study, engine) if engine.bundle.stage_head is None else None
-            staging = by_course or stage_embeddings(embeddings, study, engine)
-    found = _model_events(study, engine, drafts)
+        staging = stage_embeddings(embeddings, study, engine) if seen(study, EEG).any() else unstaged(study.n_epochs)
+    found = _model_events(study, engine, drafts, probabilities)
+    measurements = measured() if measured is not None else measurements_of(study)
     settled = settle_events(scored, found.events, measurements, staging.stages, found.sees, found.trusted)
     return Night(
         staging=staging,
@@ -125,6 +127,16 @@ def read_night(
     )
 
 
+def _read_courses(
+    study: PreparedStudy, engine: Engine, options: NightOptions
+) -> tuple[Staging | None, NDArray[np.float64] | None]:
+    """Stages of the scoring or the night model, and the night model's events; None where neither gives them."""
+    staging = staging_of_scoring(study, StagingOptions(options.use_scoring))
+    if staging is None and engine.bundle.stage_head is None and seen(study, EEG).any():
+        staging = stage_course(study, engine)
+    return staging, event_probabilities(study, engine)
+
+
 @dataclass(frozen=True)
 class _ModelEvents:
     """What a model says of events."""
@@ -136,10 +148,14 @@ class _ModelEvents:
     """Types of which its events go before those of the rules."""
 
 
-def _model_events(study: PreparedStudy, engine: Engine, drafts: Mapping[int, Mapping[str, Draft]]) -> _ModelEvents:
+def _model_events(
+    study: PreparedStudy,
+    engine: Engine,
+    drafts: Mapping[int, Mapping[str, Draft]],
+    probabilities: NDArray[np.float64] | None,
+) -> _ModelEvents:
     """Events of the night model where the bundle has one, else those that the decoder wrote."""
     visible = _visible(study, engine)
-    probabilities = event_probabilities(study, engine)
     if probabilities is None:
         sees = tuple(kind for kind, epochs in visible.items() if engine.writes and epochs.any())
         return _ModelEvents(merge_drafts(_draft_events(drafts), visible), sees)

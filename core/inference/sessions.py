@@ -4,14 +4,20 @@ import ctypes
 import ctypes.util
 import os
 import sys
-from typing import Any
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from core.errors import ModelError, UsageError
 from core.inference.bundle import Bundle
 from core.inference.kept import KeptFiles
 from core.inference.onnx_runtime import ort
 
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 DEVICES = ("auto", "cpu", "cuda")
+SMALL_MODEL = 32 << 20  # bytes of weights that the processor's cache holds: small calls cost no more than large ones
 LARGEST_KEPT = 256 << 20  # bytes of weights; a larger graph takes longer to read twice than to optimise
 _SILENT = 4  # ONNX Runtime's severity "fatal": nothing below it is printed
 _CUDA = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
@@ -43,13 +49,19 @@ class Sessions:
         if device == "cuda" and absent:
             raise UsageError(f"CUDA cannot be used: {absent}.", "Use --device cpu, or install sleepcli[gpu].")
         self.bundle = bundle
-        self.threads = threads
         self.device = "cuda" if device != "cpu" and not absent else "cpu"
         """`cpu` or `cuda`: what is used."""
         self.note = f"CPU is used: {absent}" if device == "auto" and absent else ""
         """Why `auto` fell back; empty where it did not."""
         self.kept = KeptFiles(bundle, self.device, ort.__version__)
         """What an earlier start left for this one."""
+        self.small = self.device == "cpu" and bundle.weight_bytes <= SMALL_MODEL
+        """Whether the model is served best by many small calls side by side."""
+        self.workers = threads if self.small else 1
+        """Calls that run at the same time."""
+        self._threads = threads // self.workers
+        self._pool: ThreadPoolExecutor | None = None
+        self._opening = threading.Lock()
         self._strict = device == "cuda"
         self._open: dict[str, Any] = {}
         ort.set_default_logger_severity(_SILENT)
@@ -58,13 +70,22 @@ class Sessions:
 
     def get(self, graph: str) -> Any:  # an ort.InferenceSession, which has no type stubs
         """Give the session of a graph; ModelError where the bundle has none of that name or it cannot be loaded."""
-        if graph not in self._open:
-            if graph not in self.bundle.graphs:
-                raise ModelError(
-                    f"The model {self.bundle.name} has no {graph.replace('_', ' ')}.", "Choose another model."
-                )
-            self._open[graph] = self._opened(graph)
-        return self._open[graph]
+        with self._opening:
+            if graph not in self._open:
+                if graph not in self.bundle.graphs:
+                    raise ModelError(
+                        f"The model {self.bundle.name} has no {graph.replace('_', ' ')}.", "Choose another model."
+                    )
+                self._open[graph] = self._opened(graph)
+            return self._open[graph]
+
+    def together(self, work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+        """Do some work on each item, as many at a time as there are workers; give what is made, in order."""
+        if self.workers == 1:
+            return map(work, items)
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.workers, "inference")
+        return self._pool.map(work, items)
 
     def _opened(self, graph: str) -> Any:
         try:
@@ -111,7 +132,7 @@ class Sessions:
 
     def _options(self, level: Any) -> Any:
         options = ort.SessionOptions()
-        options.intra_op_num_threads = self.threads
+        options.intra_op_num_threads = self._threads
         options.log_severity_level = _SILENT
         options.graph_optimization_level = level
         return options

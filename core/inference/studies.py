@@ -1,6 +1,7 @@
 """From a path to a prepared study: measured, and with its scoring where there is one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -62,29 +63,67 @@ def open_study(path: Path, options: StudyOptions | None = None) -> PreparedStudy
         The file cannot be read, or holds less than one whole epoch.
     """
     options = options or StudyOptions()
+    study, traces = _opened(path, options)
+    if options.measured and "measured_values" not in study.tables:
+        tables, notes = measure(traces or traces_of(study), study.states, study.n_epochs).to_tables()
+        study = replace(study, tables=tables, notes=notes)
+    return _with_scoring(study, path, options)
+
+
+def open_measuring(
+    path: Path, options: StudyOptions | None = None
+) -> tuple[PreparedStudy, Callable[[], EpochMeasurements]]:
+    """Read and prepare one study, and measure it beside whatever comes next.
+
+    Returns
+    -------
+    tuple
+        The study, without its measurements unless it was opened with them, and what waits for and gives them.
+
+    Raises
+    ------
+    StudyError
+        As `open_study`; an error of the measurement is raised where they are asked for.
+    """
+    options = options or StudyOptions()
+    study, traces = _opened(path, options)
+    study = _with_scoring(study, path, options)
+    pool = ThreadPoolExecutor(1, "measuring")
+    later = pool.submit(_measurements, study, traces)
+    pool.shutdown(wait=False)
+    return study, later.result
+
+
+def _opened(path: Path, options: StudyOptions) -> tuple[PreparedStudy, Mapping[str, Trace]]:
+    """Read and prepare a study; its traces at native rates where it comes from a recording."""
     if not path.exists():
         raise StudyError(f"{path} does not exist.", "Check the path.")
+    traces: Mapping[str, Trace] = {}
     if is_store(path):
         study = open_store(path)
     elif path.suffix.lower() == ".npy":
         study = _from_array(path, options)
     else:
-        study = _from_recording(path, options)
+        study, traces = _from_recording(path, options)
     if options.study_id and options.study_id != study.study:
         study = replace(study, study=options.study_id)
     if study.n_epochs == 0:
         raise _too_short(path, 0.0)
-    return _with_scoring(study, path, options)
+    return study, traces
 
 
 def measurements_of(study: PreparedStudy) -> EpochMeasurements:
     """Give the study's measurements, taking them now where the study carries none."""
+    return _measurements(study, {})
+
+
+def _measurements(study: PreparedStudy, traces: Mapping[str, Trace]) -> EpochMeasurements:
     if "measured_values" in study.tables:
         return EpochMeasurements.from_tables(study.tables, study.notes)
-    return measure(traces_of(study), study.states, study.n_epochs)
+    return measure(traces or traces_of(study), study.states, study.n_epochs)
 
 
-def _from_recording(path: Path, options: StudyOptions) -> PreparedStudy:
+def _from_recording(path: Path, options: StudyOptions) -> tuple[PreparedStudy, Mapping[str, Trace]]:
     recording = open_recording(path, options.study_id)
     if recording.is_scoring:
         raise StudyError(
@@ -102,7 +141,7 @@ def _from_recording(path: Path, options: StudyOptions) -> PreparedStudy:
     study = prepare(recording, channel_map, traces)
     if recording.gaps:
         study = replace(study, repairs=(*study.repairs, _gap_note(recording.gaps)))
-    return _measured(study, traces) if options.measured else study
+    return study, traces
 
 
 def _no_signal(path: Path, channel_map: ChannelMap) -> StudyError:
@@ -119,13 +158,7 @@ def _from_array(path: Path, options: StudyOptions) -> PreparedStudy:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise StudyError(f"{path} is not a readable .npy file.", "Give a numeric array of [N, 10, 1920].") from error
-    study = prepared_from_array(array, options.study_id or path.stem)
-    return _measured(study, traces_of(study)) if options.measured and study.n_epochs else study
-
-
-def _measured(study: PreparedStudy, traces: Mapping[str, Trace]) -> PreparedStudy:
-    tables, notes = measure(traces, study.states, study.n_epochs).to_tables()
-    return replace(study, tables=tables, notes=notes)
+    return prepared_from_array(array, options.study_id or path.stem)
 
 
 def _with_scoring(study: PreparedStudy, path: Path, options: StudyOptions) -> PreparedStudy:

@@ -1,7 +1,7 @@
 """What the commands do to one study: open, compute, write; the tasks of `core.batch`."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +24,8 @@ from core.inference.results import (
     write_summary,
 )
 from core.inference.staging import Staging, StagingOptions, embed_study, stage_study, staging_channels
-from core.inference.studies import StudyOptions, open_study
+from core.inference.studies import StudyOptions, open_measuring, open_study
+from core.language.measure import EpochMeasurements
 from core.psg.mapping import explanations
 from core.psg.montage import read_montage
 from core.psg.scoring import STAGES, UNSCORED, find_scoring
@@ -71,8 +72,15 @@ class Reading:
 
     def open(self, item: StudyInput, channels: tuple[str, ...] | None = None) -> PreparedStudy:
         """Open one study: measured, or with some of its channels alone; see `core.inference.studies.open_study`."""
+        return open_study(item.path, self._options(item, channels))
+
+    def open_measuring(self, item: StudyInput) -> tuple[PreparedStudy, Callable[[], EpochMeasurements]]:
+        """Open one study that is measured beside what comes next; see `core.inference.studies.open_measuring`."""
+        return open_measuring(item.path, self._options(item, None))
+
+    def _options(self, item: StudyInput, channels: tuple[str, ...] | None) -> StudyOptions:
         montage = read_montage(self.montage) if self.montage is not None else None
-        options = StudyOptions(
+        return StudyOptions(
             montage=montage,
             scoring=self.scoring,
             look_for_scoring=self.look_for_scoring,
@@ -82,7 +90,6 @@ class Reading:
             measured=channels is None,
             channels=channels,
         )
-        return open_study(item.path, options)
 
     def sources(self, item: StudyInput) -> tuple[Path, ...]:
         """Files that the result depends on."""
@@ -157,10 +164,14 @@ class CaptionTask(ReadsStudies):
 
     def __call__(self, item: StudyInput) -> Outcome:
         """Caption one study."""
-        study = self.reading.open(item)
         wishes = NightOptions(self.options.domains, self.options.use_scoring)
-        engine = self.choice.engine() if self.choice is not None else None
-        night = measured_night(study, wishes) if engine is None else read_night(study, engine, wishes)
+        if self.choice is None:
+            study = self.reading.open(item)
+            night = measured_night(study, wishes)
+        else:
+            engine = self.choice.engine()
+            study, measured = self.reading.open_measuring(item)
+            night = read_night(study, engine, wishes, measured=measured)
         summary = night_summary(study, night.staging, night)
         figures = stage_figures(night.staging) | {"events": len(night.events), "text": summary["text"]}
         files: tuple[str, ...] = ()

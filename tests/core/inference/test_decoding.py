@@ -5,7 +5,7 @@ import pytest
 
 from core.errors import UsageError
 from core.inference.bundle import load_bundle
-from core.inference.decoding import DecodeOptions, greedy
+from core.inference.decoding import DecodeOptions, greedy, parts
 from core.inference.engine import Engine
 from core.language.facts import DOMAINS
 from tests.core.inference.fake_bundle import QUERIES, VARIANTS, WIDTH, caption_text, write_fake_bundle
@@ -107,3 +107,23 @@ def test_no_rows_and_no_texts(engine: Engine) -> None:
     assert greedy(engine, tokens_of([0]), [], epochs=[]) == []
     with pytest.raises(UsageError, match="written -1 at a time"):
         greedy(engine, tokens_of([0]), [0], DecodeOptions(rows=-1))
+
+
+def test_several_workers_write_what_one_writes(engine: Engine) -> None:
+    signals = np.random.default_rng(3).standard_normal((40, len(engine.bundle.channels), 1920)).astype(np.float32)
+    written = set()
+    for threads in (1, 4):
+        other = Engine(engine.bundle, "cpu", threads=threads)
+        embeddings, tokens = other.encode(signals)
+        texts = greedy(other, tokens, np.arange(5).repeat(40), epochs=np.tile(np.arange(40), 5))
+        ids = b"".join(text.ids.tobytes() + text.probabilities.tobytes() for text in texts)
+        written.add(embeddings.tobytes() + tokens.tobytes() + ids)
+    assert len(written) == 1
+
+
+def test_a_part_holds_one_domain_where_they_are_kept_apart() -> None:
+    domains = np.array([1, 0, 1, 2, 1, 0])
+    divided = parts(domains, 2, apart=True)
+    assert sorted(np.concatenate(divided).tolist()) == [*range(6)]
+    assert all(len(part) <= 2 and len({*domains[part].tolist()}) == 1 for part in divided)
+    assert parts(np.array([], np.int64), 2, apart=True) == []

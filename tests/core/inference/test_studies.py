@@ -7,7 +7,7 @@ import pytest
 from core.errors import StudyError
 from core.inference.captioning import CaptionOptions, caption_study
 from core.inference.engine import Engine
-from core.inference.studies import StudyOptions, measurements_of, open_study
+from core.inference.studies import StudyOptions, measurements_of, open_measuring, open_study
 from core.psg.scoring import Scoring, write_scoring
 from core.psg.store import write_store
 
@@ -120,3 +120,16 @@ def test_a_pickled_array_is_not_loaded(tmp_path: Path) -> None:
     np.save(tmp_path / "evil.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(StudyError, match=r"not a readable \.npy"):
         open_study(tmp_path / "evil.npy")
+
+
+def test_measuring_beside_gives_what_measuring_first_gives(array: Path) -> None:
+    study, measured = open_measuring(array)
+    whole = measurements_of(open_study(array))
+    assert study.tables == {}
+    for name, values in measured().values.items():
+        np.testing.assert_array_equal(values, whole.values[name])
+
+
+def test_what_is_wrong_with_a_scoring_is_told_before_anything_is_measured(array: Path, tmp_path: Path) -> None:
+    with pytest.raises(StudyError):
+        open_measuring(array, StudyOptions(scoring=tmp_path / "absent.csv"))
