@@ -7,6 +7,7 @@ is written to the disk is whole: a run may go on with or without sharding, on an
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -32,6 +33,7 @@ def shard(model: SleepLM, heads: Iterable[nn.Module], ranks: Ranks) -> None:
     ranks
         The processes.
     """
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module")  # of writing in place, which no layer here does
     mesh = init_device_mesh(ranks.device.type, (ranks.world,))
     towers = [model.signal, model.text, model.decoder, model.reconstruction]
     for part in (*(tower for tower in towers if tower is not None), *heads):

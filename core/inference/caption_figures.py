@@ -2,28 +2,67 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.inference.captioning import caption_rows
+from core.inference.figures import interval_by_subject
 from core.inference.night import Night
+from core.inference.text_overlap import Scorers, overlap_figures
 from core.language.describe import describe
 from core.language.facts import EpochFacts
 from core.language.read_back import CaptionFacts, read_back
 from core.psg.store import PreparedStudy
 
 Atom = tuple[str, str]
-"""A fact: its kind (`stage`, `event`, `trend`, `value`, `slot`, `missing`) and what it says."""
-WRITTEN, PRINTED, SHUFFLED = "as the decoder writes it", "as it is printed", "of another epoch (control)"
+"""A fact: its kind, and what it says."""
+KINDS = ("all facts", "stage", "event", "trend", "value", "slot", "missing")
+WRITTEN, PRINTED = "as the decoder writes it", "as it is printed"
 TEXTS_FOR_OVERLAP = 2000
-"""Captions that BLEU and ROUGE are taken on, at most."""
-Read = tuple[PreparedStudy, Night, Sequence[EpochFacts]]
-"""A study, the night as the model read it, and the true facts of its epochs."""
-Line = tuple[str, str, float, int]
-"""Domain, name, figure, and how many facts or texts stand behind it."""
+"""Captions that texts are compared on, at most."""
+OVERLAP_DRAWS = 50
+"""Bootstrap samples behind the interval of a text measure: BLEU is taken anew for each."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """A study, and what the model made of it."""
+
+    subject: str
+    study: PreparedStudy
+    night: Night
+    facts: Sequence[EpochFacts]
+    """The true facts of its epochs."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One figure of captions."""
+
+    domain: str
+    figure: str
+    value: float
+    low: float = float("nan")
+    high: float = float("nan")
+    """95 % bootstrap interval by subject."""
+    chance: float = float("nan")
+    """The same texts against the facts of other epochs: what a decoder that does not see its epoch would reach."""
+    n: int = 0
+    """Facts, figures or texts behind it."""
+
+
+@dataclass(frozen=True)
+class _Text:
+    """One caption beside the true one."""
+
+    subject: str
+    text: str
+    reference: str
+    stated: CaptionFacts
+    true: CaptionFacts
 
 
 def atoms_of(found: CaptionFacts) -> set[Atom]:
@@ -40,78 +79,141 @@ def atoms_of(found: CaptionFacts) -> set[Atom]:
     return atoms
 
 
-def caption_table(read: Sequence[Read]) -> list[Line]:
+def caption_table(read: Sequence[Read], slots: bool, scorers: Scorers, draws: int = 500) -> list[Line]:
     """Judge the captions of some studies.
+
+    Parameters
+    ----------
+    read
+        The studies.
+    slots
+        Whether the model leaves slots for measured figures; else it writes figures of its own.
+    scorers
+        What texts are compared with.
+    draws
+        Bootstrap samples behind an interval.
 
     Returns
     -------
     list
-        Precision and recall by domain and kind of fact: of what the decoder wrote, of the same texts against another
-        epoch's facts (which has to collapse), and of what is printed after measurements and events were settled; the
-        mean error of printed figures; BLEU and ROUGE-L where sacrebleu and rouge-score are installed.
+        Precision and recall by domain and kind of fact, of what the decoder wrote and of what is printed after
+        measurements and events were settled; the error of figures; BLEU, ROUGE-L and BERTScore of printed texts.
     """
     lines: list[Line] = []
-    domains = read[0][1].domains if read else ()
-    for domain in domains:
-        written, printed = list(_written(read, domain)), list(_printed(read, domain))
-        lines += _fact_lines(domain, WRITTEN, written)
-        lines += _fact_lines(domain, SHUFFLED, _shifted(written))
-        lines += _fact_lines(domain, PRINTED, [(atoms_of(read_back(t, domain)), true) for t, _, true in printed])
-        lines += _overlap_lines(domain, [(text, reference) for text, reference, _ in printed])
+    for domain in read[0].night.domains if read else ():
+        written, printed = list(_written(read, domain, slots)), list(_printed(read, domain))
+        for name, texts in ((WRITTEN, written), (PRINTED, printed)):
+            lines += _fact_lines(domain, name, texts, draws)
+            lines += _error_lines(domain, name, texts, draws)
+        lines += _overlap_lines(domain, printed, scorers)
     return lines
 
 
-def _written(read: Sequence[Read], domain: str) -> Iterator[tuple[set[Atom], set[Atom]]]:
-    """What the decoder wrote, with open slots, beside what a perfect decoder would write."""
-    for _, night, facts in read:
-        for epoch, drafts in sorted(night.drafts.items()):
+def _written(read: Sequence[Read], domain: str, slots: bool) -> Iterator[_Text]:
+    """What the decoder wrote beside what a perfect decoder would write."""
+    for one in read:
+        for epoch, drafts in sorted(one.night.drafts.items()):
             if domain in drafts:
-                ideal = read_back(describe(facts[epoch], domain, 0, "slots"), domain)
-                yield atoms_of(read_back(drafts[domain].text, domain)), atoms_of(ideal)
+                ideal = describe(one.facts[epoch], domain, 0, "slots" if slots else "numbers")
+                yield _text(one.subject, drafts[domain].text, ideal, domain)
 
 
-def _printed(read: Sequence[Read], domain: str) -> Iterator[tuple[str, str, set[Atom]]]:
-    """The text that is printed, the true one, and its facts."""
-    for study, night, facts in read:
-        for row, known in zip(caption_rows(study, night), facts, strict=True):
-            reference = describe(known, domain, 0, "numbers")
-            yield row.captions[domain], reference, atoms_of(read_back(reference, domain))
+def _printed(read: Sequence[Read], domain: str) -> Iterator[_Text]:
+    """What is printed beside what is true."""
+    for one in read:
+        for row, known in zip(caption_rows(one.study, one.night), one.facts, strict=True):
+            yield _text(one.subject, row.captions[domain], describe(known, domain, 0, "numbers"), domain)
 
 
-def _shifted(pairs: list[tuple[set[Atom], set[Atom]]]) -> list[tuple[set[Atom], set[Atom]]]:
-    """The same texts beside the facts of epochs drawn anew."""
-    order = np.random.default_rng(0).permutation(len(pairs))
-    return [(stated, pairs[place][1]) for (stated, _), place in zip(pairs, order, strict=True)]
+def _text(subject: str, text: str, reference: str, domain: str) -> _Text:
+    return _Text(subject, text, reference, read_back(text, domain), read_back(reference, domain))
 
 
-def _fact_lines(domain: str, name: str, pairs: Sequence[tuple[set[Atom], set[Atom]]]) -> list[Line]:
-    stated: Counter[str] = Counter()
-    true: Counter[str] = Counter()
-    hits: Counter[str] = Counter()
-    for mine, theirs in pairs:
-        for count, atoms in ((stated, mine), (true, theirs), (hits, mine & theirs)):
-            kinds = [kind for kind, _ in atoms]
-            count.update(kinds)
-            count["all facts"] += len(kinds)
+def _fact_lines(domain: str, name: str, texts: Sequence[_Text], draws: int) -> list[Line]:
+    """Precision and recall of each kind of fact, against the epoch's own facts and, for chance, another's."""
+    subjects = [text.subject for text in texts]
+    order = np.random.default_rng(0).permutation(len(texts))
+    stated, true = ([atoms_of(facts) for facts in side] for side in _sides(texts))
+    every, counts = _counts(subjects, stated, true)
+    _, others = _counts(subjects, stated, [true[place] for place in order])
     lines: list[Line] = []
-    for kind in ("all facts", "stage", "event", "trend", "value", "slot", "missing"):
-        if stated[kind] or true[kind]:
-            precision = hits[kind] / stated[kind] if stated[kind] else float("nan")
-            recall = hits[kind] / true[kind] if true[kind] else float("nan")
-            lines.append((domain, f"{name}: precision of {kind}", precision, stated[kind]))
-            lines.append((domain, f"{name}: recall of {kind}", recall, true[kind]))
+    for column, kind in enumerate(KINDS):
+        for word, part in (("precision", 0), ("recall", 1)):
+
+            def share(some: NDArray[np.intp], c: int = column, p: int = part) -> float:
+                return _share(counts[some].sum(axis=0)[c], p)
+
+            total = counts.sum(axis=0)[column]
+            if total[0] or total[1]:
+                low, high = interval_by_subject(every, share, draws)
+                chance = _share(others.sum(axis=0)[column], part)
+                label = f"{name}: {word} of {kind}"
+                lines.append(Line(domain, label, _share(total, part), low, high, chance, int(total[part])))
     return lines
 
 
-def _overlap_lines(domain: str, pairs: Sequence[tuple[str, str]]) -> list[Line]:
-    """BLEU-4 and ROUGE-L of printed texts against the true ones."""
-    if not pairs or find_spec("sacrebleu") is None or find_spec("rouge_score") is None:
-        return []
-    from rouge_score.rouge_scorer import RougeScorer
-    from sacrebleu.metrics import BLEU
+def _sides(texts: Sequence[_Text]) -> tuple[list[CaptionFacts], list[CaptionFacts]]:
+    return [text.stated for text in texts], [text.true for text in texts]
 
-    some = pairs[:: max(1, len(pairs) // TEXTS_FOR_OVERLAP)]
-    bleu = BLEU().corpus_score([text for text, _ in some], [[reference for _, reference in some]])
-    scorer = RougeScorer(["rougeL"])
-    rouge = float(np.mean([scorer.score(reference, text)["rougeL"].fmeasure for text, reference in some]))
-    return [(domain, "BLEU-4", float(bleu.score), len(some)), (domain, "ROUGE-L", rouge, len(some))]
+
+def _share(counts: NDArray[np.int64], part: int) -> float:
+    """Share of the stated facts (part 0) or the true ones (part 1) that are both; NaN where there is none."""
+    return float(counts[2] / counts[part]) if counts[part] else float("nan")
+
+
+def _counts(
+    subjects: Sequence[str], stated: Sequence[set[Atom]], true: Sequence[set[Atom]]
+) -> tuple[list[str], NDArray[np.int64]]:
+    """Count facts by subject and kind, [S, 7, 3]: stated, true, both."""
+    every = sorted(set(subjects))
+    place = {name: index for index, name in enumerate(every)}
+    table = np.zeros((len(every), len(KINDS), 3), np.int64)
+    for subject, mine, theirs in zip(subjects, stated, true, strict=True):
+        for column, atoms in enumerate((mine, theirs, mine & theirs)):
+            table[place[subject], 0, column] += len(atoms)
+            for kind, _ in atoms:
+                table[place[subject], KINDS.index(kind), column] += 1
+    return every, table
+
+
+def _error_lines(domain: str, name: str, texts: Sequence[_Text], draws: int) -> list[Line]:
+    """How far figures are from the true ones, in standard deviations of the true figures of their kind."""
+    pairs = [
+        (text.subject, quantity, value, text.true.values[quantity])
+        for text in texts
+        for quantity, value in text.stated.values.items()
+        if quantity in text.true.values
+    ]
+    if not pairs:
+        return []
+    kinds, right = np.array([pair[1] for pair in pairs]), np.array([pair[3] for pair in pairs])
+    given = np.array([pair[2] for pair in pairs])
+    spread = np.ones(len(pairs))
+    other = right.copy()
+    rng = np.random.default_rng(0)
+    for kind in np.unique(kinds):
+        own = np.flatnonzero(kinds == kind)
+        spread[own] = max(float(right[own].std()), 1e-9)
+        other[own] = rng.permutation(right[own])
+    errors = np.abs(given - right) / spread
+    low, high = interval_by_subject([pair[0] for pair in pairs], lambda some: float(errors[some].mean()), draws)
+    chance = float((np.abs(given - other) / spread).mean())
+    label = f"{name}: mean error of figures, SD"
+    return [Line(domain, label, float(errors.mean()), low, high, chance, len(pairs))]
+
+
+def _overlap_lines(domain: str, texts: Sequence[_Text], scorers: Scorers) -> list[Line]:
+    """Text measures of printed captions against the true ones, and for chance against those of other epochs."""
+    some = texts[:: max(1, -(-len(texts) // TEXTS_FOR_OVERLAP))]
+    if not some:
+        return []
+    said, right = [text.text for text in some], [text.reference for text in some]
+    order = np.random.default_rng(0).permutation(len(some))
+    own = overlap_figures(scorers, said, right)
+    other = overlap_figures(scorers, said, [right[place] for place in order])
+    every = np.arange(len(some))
+    lines = []
+    for (name, figure), (_, by_chance) in zip(own, other, strict=True):
+        low, high = interval_by_subject([text.subject for text in some], figure, OVERLAP_DRAWS)
+        lines.append(Line(domain, f"{PRINTED}: {name}", figure(every), low, high, by_chance(every), len(some)))
+    return lines

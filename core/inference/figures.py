@@ -50,12 +50,17 @@ def staging_figures(truth: NDArray[np.integer], given: NDArray[np.integer]) -> S
     scored = truth >= 0
     confusion = np.zeros((kinds, kinds + 1), np.int64)
     np.add.at(confusion, (truth[scored], np.where(given[scored] >= 0, given[scored], kinds)), 1)
+    return figures_of_confusion(confusion)
+
+
+def figures_of_confusion(confusion: NDArray[np.int64]) -> StagingFigures:
+    """Compare stages by their table, [5, 6]: scored stage (row) by given stage (column), the last column is `?`."""
     total = confusion.sum()
     if total == 0:
         unknown = float("nan")
         return StagingFigures(unknown, unknown, unknown, unknown, confusion)
     hits = np.diag(confusion).astype(float)
-    rows, columns = confusion.sum(axis=1), confusion.sum(axis=0)[:kinds]
+    rows, columns = confusion.sum(axis=1), confusion.sum(axis=0)[: len(STAGES)]
     occurs = rows > 0
     observed = hits.sum() / total
     expected = float((rows * columns).sum()) / total**2
@@ -66,6 +71,15 @@ def staging_figures(truth: NDArray[np.integer], given: NDArray[np.integer]) -> S
         kappa=float((observed - expected) / (1 - expected)) if expected < 1 else float("nan"),
         confusion=confusion,
     )
+
+
+def confusion_by_subject(
+    subjects: Sequence[str], truth: NDArray[np.integer], given: NDArray[np.integer]
+) -> tuple[list[str], NDArray[np.int64]]:
+    """Count stages by subject: the subjects, and their tables [S, 5, 6]; see `staging_figures`."""
+    names = np.asarray(subjects)
+    every = sorted(set(subjects))
+    return every, np.stack([staging_figures(truth[names == name], given[names == name]).confusion for name in every])
 
 
 @dataclass(frozen=True)
@@ -93,17 +107,24 @@ def retrieval_figures(
     right
         [Q, M] which items answer a query; None: item i answers query i. Queries without one are left out.
     """
+    ranks = retrieval_ranks(queries, items, right)
+    if len(ranks) == 0:
+        return RetrievalFigures(dict.fromkeys((1, 5, 10), float("nan")), float("nan"), len(items))
+    recall = {k: float(np.mean(ranks <= k)) for k in (1, 5, 10)}
+    return RetrievalFigures(recall, float(np.median(ranks)), len(items))
+
+
+def retrieval_ranks(
+    queries: NDArray[np.floating], items: NDArray[np.floating], right: NDArray[np.bool_] | None = None
+) -> NDArray[np.int64]:
+    """Rank the best right item of each query that has one, 1 is first; see `retrieval_figures`."""
     scores = queries @ items.T
     if right is None:
         right = np.eye(len(queries), len(items), dtype=bool)
     asked = right.any(axis=1)
     scores, right = scores[asked], right[asked]
     best = np.where(right, scores, -np.inf).max(axis=1, initial=-np.inf)
-    ranks = 1 + ((scores >= best[:, None]) & ~right).sum(axis=1)
-    if len(ranks) == 0:
-        return RetrievalFigures(dict.fromkeys((1, 5, 10), float("nan")), float("nan"), len(items))
-    recall = {k: float(np.mean(ranks <= k)) for k in (1, 5, 10)}
-    return RetrievalFigures(recall, float(np.median(ranks)), len(items))
+    return np.asarray(1 + ((scores >= best[:, None]) & ~right).sum(axis=1), np.int64)
 
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -171,7 +192,7 @@ def interval_by_subject(
     Returns
     -------
     tuple
-        2.5 and 97.5 percentile; NaN with fewer than two subjects.
+        2.5 and 97.5 percentile; NaN with fewer than two subjects, or where no sample has the figure.
     """
     names = np.asarray(subjects)
     rows = [np.flatnonzero(names == name) for name in np.unique(names)]
@@ -182,5 +203,8 @@ def interval_by_subject(
     for _ in range(draws):
         chosen = rng.integers(len(rows), size=len(rows))
         values.append(figure(np.concatenate([rows[i] for i in chosen])))
-    low, high = np.nanpercentile(values, (2.5, 97.5))
+    known = [value for value in values if np.isfinite(value)]
+    if not known:
+        return float("nan"), float("nan")
+    low, high = np.percentile(known, (2.5, 97.5))
     return float(low), float(high)

@@ -59,3 +59,20 @@ def f1_at(scores: NDArray[np.floating], positive: NDArray[np.bool_], threshold: 
     found = scores >= threshold
     total = int(found.sum()) + int(positive.sum())
     return float(2 * int((found & positive).sum()) / total) if total else float("nan")
+
+
+def precision_recall(
+    scores: NDArray[np.floating], positive: NDArray[np.bool_], points: int = 200
+) -> NDArray[np.float64]:
+    """Give the curve of precision over recall, [n, 2] recall and precision, n at most `points` and one.
+
+    Each point is a threshold between different scores, from the highest on; empty without a positive.
+    """
+    if not positive.any():
+        return np.zeros((0, 2))
+    order = np.argsort(-scores, kind="stable")
+    ranked, hits = scores[order], np.cumsum(positive[order])
+    ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
+    curve = np.stack((hits[ends] / positive.sum(), hits[ends] / (ends + 1)), axis=1)
+    kept = np.unique(np.linspace(0, len(curve) - 1, min(points, len(curve))).round().astype(int))
+    return np.asarray(curve[kept], np.float64)

@@ -15,9 +15,10 @@ from sleepcli.model import about_model, model_choice, reading
 from sleepcli.run import RunOptions, finish, run_studies
 
 if TYPE_CHECKING:
-    from core.inference.evaluation import Evaluation, Row
+    from core.inference.evaluation import Evaluation
+    from core.inference.judged import Row
 
-COLUMNS = ("task", "what", "figure", "value", "low", "high", "n")
+COLUMNS = ("task", "what", "figure", "value", "low", "high", "chance", "n")
 
 
 def evaluate(
@@ -34,6 +35,19 @@ def evaluate(
     subject_separator: Annotated[
         str, typer.Option("--subject-separator", help="A study's subject is its name up to this; empty: the name.")
     ] = "",
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="png|svg|pdf",
+            autocompletion=options.one_of("png", "svg", "pdf"),
+            help="Of the pictures that --out writes.",
+        ),
+    ] = "png",
+    bertscore: Annotated[
+        str,
+        typer.Option("--bertscore", metavar="NAME|DIR", help="Model of BERTScore on this disk; nothing is downloaded."),
+    ] = "roberta-large",
     device: options.Device = "auto",
     batch: options.Batch = 0,
     seed: options.Seed = 0,
@@ -50,19 +64,24 @@ def evaluate(
 
       sleepcli evaluate nano scored/
 
-      sleepcli evaluate runs/ours scored/ --tasks staging,localisation --out figures
+      sleepcli evaluate models/ours scored/ --tasks staging,events,few-shot --out figures --format pdf
     """
-    from core.inference.evaluation import EvaluationOptions, JudgeTask, evaluate
+    from core.inference.evaluation import evaluate
+    from core.inference.evaluation_figures import check_format
+    from core.inference.judged import EvaluationOptions, JudgeTask
 
-    wishes = EvaluationOptions(tuple(tasks.split(",")), pool, subject_separator, seed=seed)
+    wishes = EvaluationOptions(tuple(tasks.split(",")), pool, subject_separator, seed=seed, bert_model=bertscore)
     wishes.check()
+    check_format(form)
     choice = model_choice(model, device, batch, 1)
     task = JudgeTask(choice, reading(montage), wishes, [])
     rows = run_studies(task, paths, RunOptions("evaluate", on_error=on_error, about=about_model(choice, {})), _quiet)
     found = evaluate(task.found, choice.engine(), wishes) if task.found else None
     if found is not None:
+        for note in found.notes:
+            ui.note(note)
         if out is not None:
-            _write(found, out)
+            _write(found, out, form)
         if ui.wants_json(json):
             ui.json_lines([found.to_json()])
         else:
@@ -74,7 +93,9 @@ def _quiet(_: StudyRow) -> None:
     """The figures of all studies come at the end."""
 
 
-def _write(found: "Evaluation", out: Path) -> None:
+def _write(found: "Evaluation", out: Path, form: str) -> None:
+    from core.inference.evaluation_figures import write_pictures
+
     entry = found.to_json()
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
@@ -82,17 +103,19 @@ def _write(found: "Evaluation", out: Path) -> None:
     writer.writerows(entry["figures"])
     write_text(out / "evaluation.csv", text.getvalue())
     write_text(out / "evaluation.json", json_text.dumps(entry, indent=1) + "\n")
+    write_pictures(found, out, form)
 
 
 def _show(found: "Evaluation") -> None:
     about = found.about
     ui.note(f"{about['model']}: {about['studies']} studies of {about['subjects']} subjects, {about['epochs']} epochs")
+    heads = ["", "figure", "value", "95 % interval", "chance", "n"]
     for task in dict.fromkeys(row.task for row in found.rows):
-        ui.table(
-            task, ["", "figure", "value", "95 % interval", "n"], [_cells(row) for row in found.rows if row.task == task]
-        )
+        ui.table(task, heads, [_cells(row) for row in found.rows if row.task == task])
 
 
 def _cells(row: "Row") -> list[str]:
     interval = f"{row.low:.3f} to {row.high:.3f}" if row.low == row.low else ""
-    return [row.what, row.figure, f"{row.value:.3f}" if row.value == row.value else "not known", interval, str(row.n)]
+    chance = f"{row.chance:.3f}" if row.chance == row.chance else ""
+    value = f"{row.value:.3f}" if row.value == row.value else "not known"
+    return [row.what, row.figure, value, interval, chance, str(row.n)]

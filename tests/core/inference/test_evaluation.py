@@ -2,15 +2,18 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.errors import StudyError, UsageError
-from core.inference.caption_figures import PRINTED, SHUFFLED, WRITTEN, caption_table
+from core.inference.caption_figures import PRINTED, WRITTEN, Line, Read, caption_table
 from core.inference.engine import Engine
-from core.inference.evaluation import Evaluation, EvaluationOptions, Judged, Row, evaluate, judge
+from core.inference.evaluation import Evaluation, evaluate
 from core.inference.figures import stage_indices, staging_figures
+from core.inference.judged import EvaluationOptions, Judged, Row, judge
+from core.inference.text_overlap import open_scorers
 from core.psg.scoring import STAGES, Event, Scoring
 from core.psg.store import PreparedStudy
 from tests.core.inference.conftest import MakeStudy
@@ -66,18 +69,27 @@ def test_the_scoring_never_helps_the_model(judged: list[Judged]) -> None:
 def test_chance_is_chance(found: Evaluation) -> None:
     """Stages and events were drawn at random: nothing that the fake model says can be right more often."""
     assert abs(rows(found, "staging", "kappa")["zero-shot, by prompts"].value) < 0.2
-    assert abs(rows(found, "few-shot", "kappa, mean and range")["30 epochs a stage"].value) < 0.3
+    assert abs(rows(found, "few-shot", "kappa, mean of 5 draws")["30 epochs a stage"].value) < 0.3
     assert 0.3 < rows(found, "events", "AUROC")["hypopnea"].value < 0.7
     assert rows(found, "retrieval", "R@10")["captions to epochs"].value < 0.6
 
 
+def caption_lines(judged: list[Judged], **other: object) -> dict[tuple[str, str], Line]:
+    read = [Read(one.subject, one.study, one.night, one.facts) for one in judged]
+    read = [replace(one, **other) for one in read]  # type: ignore[arg-type]
+    return {(line.domain, line.figure): line for line in caption_table(read, True, OPTIONS.scorers, 20)}
+
+
 def test_captions_are_judged_as_written_as_printed_and_against_other_epochs(judged: list[Judged]) -> None:
-    lines = {(d, name): value for d, name, value, _ in caption_table([(o.study, o.night, o.facts) for o in judged])}
+    lines = caption_lines(judged)
     printed = lines["brain", f"{PRINTED}: precision of value"]
-    assert printed == pytest.approx(1.0)  # the slots are filled with what was measured
-    assert lines["stage_event", f"{WRITTEN}: precision of stage"] < 0.5
-    for name in (WRITTEN, SHUFFLED):
-        assert 0 <= lines["stage_event", f"{name}: precision of all facts"] <= 1
+    assert printed.value == pytest.approx(1.0)  # the slots are filled with what was measured
+    assert printed.chance < 0.5
+    assert lines["brain", f"{PRINTED}: mean error of figures, SD"].value == 0.0
+    assert lines["brain", f"{PRINTED}: mean error of figures, SD"].chance > 0.5
+    staged = lines["stage_event", f"{WRITTEN}: precision of stage"]
+    assert staged.value < 0.5  # the fake model's stages are as good as drawn
+    assert staged.low <= staged.value <= staged.high
 
 
 def test_a_perfect_text_has_every_fact(judged: list[Judged]) -> None:
@@ -89,9 +101,18 @@ def test_a_perfect_text_has_every_fact(judged: list[Judged]) -> None:
         events_from="scoring",
         drafts={},
     )
-    lines = {(d, name): value for d, name, value, _ in caption_table([(one.study, perfect, one.facts)])}
-    assert lines["stage_event", f"{PRINTED}: precision of stage"] == 1.0
-    assert lines["stage_event", f"{PRINTED}: recall of event"] == 1.0
+    lines = caption_lines([one], night=perfect)
+    assert lines["stage_event", f"{PRINTED}: precision of stage"].value == 1.0
+    assert lines["stage_event", f"{PRINTED}: recall of event"].value == 1.0
+
+
+def test_texts_are_compared_as_texts_and_what_cannot_be_is_said(judged: list[Judged], tmp_path: Path) -> None:
+    figures = {name for _, name in caption_lines(judged)}
+    if OPTIONS.scorers.overlaps:
+        assert {f"{PRINTED}: BLEU-4", f"{PRINTED}: ROUGE-L"} <= figures
+    assert f"{PRINTED}: BERTScore F1" in figures or any("BERTScore" in note for note in OPTIONS.scorers.notes)
+    with pytest.raises(UsageError, match="no folder of a BERT model"):
+        open_scorers(str(tmp_path))
 
 
 def test_what_cannot_be_judged_is_one_sentence(make_study: MakeStudy, engine: Engine) -> None:
