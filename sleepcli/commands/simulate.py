@@ -20,6 +20,7 @@ def simulate(
         Path | None,
         typer.Option("--tracks", metavar="FILE|DIR", help="Follow stages and band powers of real nights (.npz)."),
     ] = None,
+    legs: Annotated[bool, typer.Option("--legs", help="Add the EMG of both legs (EMG LAT, EMG RAT).")] = False,
     jobs: options.Jobs = 1,
     json: options.Json = False,
 ) -> None:
@@ -39,10 +40,10 @@ def simulate(
     task = SimulateTask(
         out,
         {name: seed + number for number, name in enumerate(names)},
-        NightOptions(hours=hours),
+        NightOptions(hours=hours, legs=legs),
         {name: followed[number % len(followed)] for number, name in enumerate(names) if followed},
     )
-    wanted = RunOptions("simulate", out, jobs, json=json, has_report=False, about={"key": f"{hours}"})
+    wanted = RunOptions("simulate", out, jobs, json=json, has_report=False, about={"key": f"{hours} {legs}" if legs else f"{hours}"})
     rows = run_items(task, [StudyInput(out, name) for name in names], wanted, _quiet)
     _show(rows, out, json)
     finish(rows)

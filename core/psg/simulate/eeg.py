@@ -22,17 +22,19 @@ RATE = 256.0
 """Samples a second."""
 
 # Aperiodic part by stage: density at 10 Hz (µV²/Hz) and exponent, for C3-M2.
-_LEVEL = (1.58, 1.72, 1.45, 1.65, 1.62)
-_SLOPE = (1.3, 1.41, 1.7, 2.13, 1.4)
+_LEVEL = (2.1, 1.55, 1.45, 1.35, 1.55)
+_SLOPE = (1.3, 1.41, 1.7, 2.18, 1.4)
 # Who makes small slow waves has less delta between them too: added to the exponent for each e-fold of slow-wave gain.
 _SLOPE_BY_SLOW_WAVES = (0.0, 0.0, 0.35, 0.1, 0.0)
-# Power of the rhythms by state (µV²): theta, alpha, sigma, beta. Wake is with closed eyes.
-_THETA = (0.2, 2.4, 9.0, 36.0, 3.6)
-_ALPHA = (40.0, 6.5, 13.0, 52.0, 5.8)
-_SIGMA = (0.4, 0.5, 2.5, 2.5, 0.3)
-_BETA = (6.0, 2.5, 0.4, 0.1, 1.3)
+# Power of the rhythms by state (µV²): theta, occipital alpha, sigma, beta, and the frontal rhythm of 9 to 11 Hz that
+# NREM sleep has. Wake is with closed eyes.
+_THETA = (0.2, 3.0, 11.0, 28.0, 3.6)
+_ALPHA = (44.0, 6.5, 2.5, 2.0, 5.8)
+_SIGMA = (1.0, 0.5, 2.5, 2.5, 0.3)
+_BETA = (10.0, 2.5, 0.4, 0.0, 1.3)
+_FRONTAL_ALPHA = (0.0, 0.5, 2.4, 5.0, 0.2)
 _ALPHA_OPEN = 0.1
-_MUSCLE = 0.035  # share of the chin's power that a central electrode sees
+_MUSCLE = 0.05  # share of the chin's power that a central electrode sees
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Cortex:
     """What all derivations share."""
 
     weights: NDArray[np.float32]
-    """Power of each component in each bin: five stages, theta, alpha, sigma, beta, muscle; shape (bins, 10)."""
+    """Power of each component in each bin: five stages, theta, alpha, sigma, beta, frontal alpha, muscle; shape
+    (bins, 11)."""
     rows: NDArray[np.complex64]
     """Common Gaussian rows, from ``noise.gaussian_rows``."""
     transients: Transients
@@ -81,7 +84,7 @@ def component_weights(
     Returns
     -------
     numpy.ndarray
-        Shape (bins, 10); see `Cortex`.
+        Shape (bins, 11); see `Cortex`.
     """
     n = len(states)
     states = states.copy()
@@ -89,10 +92,10 @@ def component_weights(
         part = slice(round(span.onset / BIN_SECONDS), round(span.end / BIN_SECONDS))
         states[part] = np.where((states[part] == W) | (states[part] == R), states[part], N1)
     stages = ndimage.uniform_filter1d(np.eye(5, dtype=np.float32)[states], 2, axis=0)
-    level = np.exp(slow_course(n, 400.0, rng, 0.16) + slow_course(n, 15.0, rng, 0.18))
+    level = np.exp(slow_course(n, 400.0, rng, 0.18) + slow_course(n, 15.0, rng, 0.3))
     stages = stages * level[:, None] * np.exp(np.stack([slow_course(n, 40.0, rng, 0.12) for _ in range(5)], axis=1))
     columns = [stages]
-    for powers, jitter in ((_THETA, 0.5), (_ALPHA, 0.6), (_SIGMA, 0.5), (_BETA, 0.4)):
+    for powers, jitter in ((_THETA, 0.5), (_ALPHA, 0.6), (_SIGMA, 0.5), (_BETA, 0.4), (_FRONTAL_ALPHA, 0.5)):
         course = np.asarray(powers)[states]
         if powers is _ALPHA:
             course = np.where(states == W, course * subject.alpha_gain**2, course)
@@ -122,7 +125,7 @@ def component_spectra(subject: Subject, seen: Derivation) -> NDArray[np.float32]
     Returns
     -------
     numpy.ndarray
-        µV²/Hz for a weight of 1, shape (10, frequencies).
+        µV²/Hz for a weight of 1, shape (11, frequencies).
     """
     freq = frequencies(RATE)
     rows = []
@@ -135,15 +138,16 @@ def component_spectra(subject: Subject, seen: Derivation) -> NDArray[np.float32]
     rows.append(seen.alpha**2 * _peak(freq, subject.alpha_frequency, 0.75))
     rows.append(seen.sigma**2 * _peak(freq, subject.spindle_frequency, 0.8))
     rows.append(seen.beta**2 * _peak(freq, 20.0, 4.5))
+    rows.append(seen.frontal_alpha**2 * _peak(freq, 10.0, 1.4))
     scalp = (freq / 28.0) ** 3 / (1 + (freq / 28.0) ** 3) / (1 + (freq / 90.0) ** 2)
     rows.append(seen.muscle**2 * scalp / (scalp.sum() * (freq[1] - freq[0])))
     return np.stack(rows).astype(np.float32)
 
 
-def _coherence() -> NDArray[np.float32]:
-    """Share of power that two derivations have in common, by frequency."""
+def _coherence(seen: Derivation) -> NDArray[np.float32]:
+    """Share of power that a derivation has in common with the others, by frequency."""
     freq = frequencies(RATE)
-    return np.asarray(0.72 / (1 + (freq / 26.0) ** 3), dtype=np.float32)
+    return np.asarray(seen.shared / (1 + (freq / 26.0) ** 3), dtype=np.float32)
 
 
 def _add_arousals(
@@ -186,7 +190,7 @@ def derive(cortex: Cortex, subject: Subject, seen: Derivation, rng: np.random.Ge
     numpy.ndarray
         µV, negative waves downwards, shape (samples,).
     """
-    share = _coherence()
+    share = _coherence(seen)
     rows = gaussian_rows(len(cortex.weights), RATE, rng)
     rows *= np.sqrt(1 - share)
     rows += np.sqrt(share) * cortex.rows

@@ -74,6 +74,13 @@ def _bursts(
     return factor
 
 
+def muscle_spectrum() -> NDArray[np.float32]:
+    """Give the spectrum of a surface EMG of unit power: 1/Hz, shape (frequencies,)."""
+    freq = frequencies(RATE)
+    body = (freq / 30.0) ** 2 / (1 + (freq / 30.0) ** 2) / (1 + (freq / 75.0) ** 2)
+    return np.asarray(body / (body.sum() * (freq[1] - freq[0])), dtype=np.float32)
+
+
 def electromyogram(
     rng: np.random.Generator,
     level: NDArray[np.float32],
@@ -104,11 +111,8 @@ def electromyogram(
     numpy.ndarray
         µV, shape (bins * BIN_SECONDS * RATE,).
     """
-    freq = frequencies(RATE)
-    body = (freq / 30.0) ** 2 / (1 + (freq / 30.0) ** 2) / (1 + (freq / 75.0) ** 2)
-    body = body / (body.sum() * (freq[1] - freq[0]))
     rows = gaussian_rows(len(level), RATE, rng)
-    out = shaped_noise((level**2)[:, None], body[None, :].astype(np.float32), rows, RATE)
+    out = shaped_noise((level**2)[:, None], muscle_spectrum()[None, :], rows, RATE)
     factor = ndimage.gaussian_filter1d(_bursts(rng, states, events, rapid), 0.8)
     time = np.arange(len(out)) / RATE
     out = out * np.interp(time, (np.arange(len(factor)) + 0.5) / _GRID, factor)

@@ -86,11 +86,11 @@ def gaze(rng: np.random.Generator, states: NDArray[np.int8], open_eyes: NDArray[
         for time in _saccades(rng, start, end, 1.3):
             knots.append((time, rng.uniform(0.03, 0.06), rng.normal(0, 65), rng.normal(0, 28), "saccade"))
     for start, end in _runs(_phasic(rng, states)):
-        for time in _saccades(rng, start, end, 0.9):
-            knots.append((time, rng.uniform(0.035, 0.075), rng.normal(0, 78), rng.normal(0, 24), "rapid_eye_movement"))
+        for time in _saccades(rng, start, end, 1.1):
+            knots.append((time, rng.uniform(0.035, 0.075), rng.normal(0, 56), rng.normal(0, 20), "rapid_eye_movement"))
     slow = ((states == W) & ~open_eyes) | (states == N1)
     for start, end in _runs(slow):
-        drowsy = rng.uniform(10, 36)
+        drowsy = rng.uniform(9, 28)
         at = start + rng.exponential(2.0)
         side = 1.0
         while at < end - 2.5:

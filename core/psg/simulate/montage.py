@@ -55,6 +55,12 @@ CLEAN = WriteMontage(
 )
 """The default: every channel that the model takes, and SpO2."""
 
+LEGS = (
+    WriteSignal("LEG_L", "EMG LAT", "uV", 256, limit=500.0),
+    WriteSignal("LEG_R", "EMG RAT", "uV", 256, limit=500.0),
+)
+"""The left and right anterior tibialis, written after the others where a night holds them."""
+
 _LABELS = {
     "EEG_C3": ("C3-A2", "C3-M2", "EEG C3-A2", "EEG C3-M2", "C3A2", "EEG(C3-A2)"),
     "EEG_C4": ("C4-A1", "C4-M1", "EEG C4-A1", "EEG C4-M1", "C4A1", "EEG(C4-A1)"),

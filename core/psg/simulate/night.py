@@ -9,7 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import UsageError
-from core.psg.simulate import artefacts, breathing, cardiac, eeg, emg, eog, events, hypnogram, oxygen, sensors, tracks
+from core.psg.simulate import (
+    artefacts,
+    breathing,
+    cardiac,
+    eeg,
+    emg,
+    eog,
+    events,
+    hypnogram,
+    legs,
+    oxygen,
+    sensors,
+    tracks,
+)
 from core.psg.simulate.derivation import DERIVATIONS, FRONTAL_LEAK
 from core.psg.simulate.lab import Lab, draw_lab
 from core.psg.simulate.noise import BIN_SECONDS, gaussian_rows
@@ -33,6 +46,7 @@ _STREAMS = (
     "cortex",
     "artefacts",
     "sensors",
+    "legs",
 )
 
 
@@ -50,6 +64,8 @@ class NightOptions:
     """Where it is recorded."""
     derivations: tuple[str, ...] = ("EEG_C3", "EEG_C4")
     """EEG channels, names of ``derivation.DERIVATIONS``."""
+    legs: bool = False
+    """Whether the EMG of both legs is recorded; nothing else of the night depends on it."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +185,7 @@ def _live(rngs: dict[str, np.random.Generator], subject: Subject, lab: Lab, stag
     wanting = [_wanting(event, falls, subject.oxygen_lag) for event in respiratory]
     arousals = events.plan_arousals(rngs["arousals"], subject, states, wanting)
     respiratory = [event for event in respiratory if _scorable(event, falls, arousals, subject.oxygen_lag)]
-    limbs = events.plan_limb_movements(rng, subject, states)
+    limbs = legs.choose_legs(rngs["legs"], events.plan_limb_movements(rng, subject, states))
     everything = sorted([*respiratory, *falls, *arousals, *limbs], key=lambda e: (e.onset, e.type))
     open_eyes = _eyes(rngs["eyes"], states, lights)
     return _Body(subject, lab, states, open_eyes, tuple(everything), breaths, positions, spo2, lights)
@@ -238,6 +254,10 @@ def _record(
     artefacts.spoil(rngs["artefacts"], signals, spoiled, lab)
     spoiled = tuple(sorted((*spoiled, *faults), key=lambda s: (s.onset, s.type, s.channels)))
     waves = replace(waves, slow_waves=_seen(waves.slow_waves, sizes))
+    if wish.legs:
+        moved = tuple(span for span in spoiled if span.type == "movement")
+        traces = legs.electromyograms(rngs["legs"], legs.Legs(states, body.events, moved), signals["ECG"][0], lab)
+        signals |= {name: (trace, emg.RATE, "uV") for name, trace in traces.items()}
     truth = _truth(body, stages, beats, (waves, gaze), spoiled)
     return SimulatedNight(seed, subject, lab, signals, truth)
 

@@ -113,7 +113,7 @@ def draw_subject(rng: np.random.Generator) -> Subject:
     subject = Subject(
         age=round(age, 1),
         sex=sex,
-        eeg_gain=float(rng.lognormal(0.08, 0.18)) * (1.08 if sex == "F" else 1.0),
+        eeg_gain=float(rng.lognormal(-0.1, 0.17)) * (1.08 if sex == "F" else 1.0),
         slow_wave_gain=float(rng.lognormal(np.log(1.1 - 0.45 * old), 0.15)),
         alpha_gain=float(rng.lognormal(-0.05, 0.35)),
         alpha_frequency=float(np.clip(rng.normal(10.3 - 1.0 * old, 0.6), 8.2, 11.8)),

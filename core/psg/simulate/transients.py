@@ -74,14 +74,15 @@ def _slow_waves(rng: np.random.Generator, subject: Subject, states: NDArray[np.i
     duration = np.clip(rng.normal(1.1, 0.2, count), 0.7, 1.9)
     onset = np.cumsum(duration + rng.exponential(0.22, count))
     tide = slow_course(len(states), 25.0, rng, 0.22)
+    depth = np.minimum(0.06 * np.exp(slow_course(len(states), 120.0, rng, 0.8)), 0.14)  # N2: under the fifth of N3
     waves = []
     for at, length, chance, noise in zip(onset, duration, rng.random(count), rng.standard_normal(count), strict=True):
         if at + length > total - 1:
             break
         here = int(at / BIN_SECONDS)
         state = states[here]
-        if (state == N3 and chance < 0.9) or (state == N2 and chance < 0.05):
-            size = 120.0 * subject.slow_wave_gain * np.exp(0.32 * noise + tide[here]) * (0.75 if state == N2 else 1.0)
+        if (state == N3 and chance < 0.9) or (state == N2 and chance < depth[here]):
+            size = 92.0 * subject.slow_wave_gain * np.exp(0.32 * noise + tide[here]) * (0.75 if state == N2 else 1.0)
             size = float(np.clip(size, 30, 330))
             waves.append(
                 Span(
@@ -254,19 +255,20 @@ def add_transients(
     gain : float
         The subject's EEG gain.
     rng : numpy.random.Generator
-        Source of chance: each wave differs by about 12 % and 8 ms between derivations.
+        Source of chance: each wave differs by about 12 % and 8 ms between derivations, K-complexes by 15 % and
+        15 ms, slow waves, which travel over the cortex, by 20 % and 20 ms.
     """
-    groups: tuple[tuple[tuple[Span, ...], Shape, float], ...] = (
-        (waves.spindles, _spindle_wave, seen.sigma),
-        (waves.k_complexes, _k_wave, seen.slow),
-        (waves.slow_waves, _slow_wave, seen.slow),
-        (waves.vertex_waves, _vertex_wave, seen.vertex),
-        (waves.sawtooth_waves, _saw_wave, seen.vertex),
+    groups: tuple[tuple[tuple[Span, ...], Shape, float, float, float], ...] = (
+        (waves.spindles, _spindle_wave, seen.sigma, 0.12, 0.008),
+        (waves.k_complexes, _k_wave, seen.slow, 0.15, 0.015),
+        (waves.slow_waves, _slow_wave, seen.slow, 0.2, 0.02),
+        (waves.vertex_waves, _vertex_wave, seen.vertex, 0.12, 0.008),
+        (waves.sawtooth_waves, _saw_wave, seen.vertex, 0.12, 0.008),
     )
     rate = 256.0
-    for spans, shape, factor in groups:
-        jitter = np.exp(0.12 * rng.standard_normal(len(spans))) * factor * gain
-        delay = np.round(rng.normal(0, 0.008, len(spans)) * rate).astype(int)
+    for spans, shape, factor, spread, lag in groups:
+        jitter = np.exp(spread * rng.standard_normal(len(spans))) * factor * gain
+        delay = np.round(rng.normal(0, lag, len(spans)) * rate).astype(int)
         for span, size, late in zip(spans, jitter, delay, strict=True):
             first = max(round(span.onset * rate) + int(late), 0)
             t = np.arange(min(round(span.duration * rate), len(out) - first), dtype=np.float32) / np.float32(rate)

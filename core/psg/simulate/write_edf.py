@@ -15,7 +15,7 @@ from scipy import signal
 
 from core.errors import UsageError
 from core.files import whole_file, write_text
-from core.psg.simulate.montage import CLEAN, WriteMontage, WriteSignal
+from core.psg.simulate.montage import CLEAN, LEGS, WriteMontage, WriteSignal
 from core.psg.simulate.night import SimulatedNight
 from core.psg.simulate.truth import EPOCH_SECONDS, Span
 
@@ -149,7 +149,8 @@ def write_night(night: SimulatedNight, folder: Path, study: str, montage: WriteM
     study : str
         Stem of the three files.
     montage : WriteMontage, optional
-        Channels, labels, rates and units; the clean default montage where None.
+        Channels, labels, rates and units; the clean default montage where None, with the legs where the
+        night holds them.
 
     Returns
     -------
@@ -161,7 +162,7 @@ def write_night(night: SimulatedNight, folder: Path, study: str, montage: WriteM
     UsageError
         When the montage asks for a channel that the night does not hold.
     """
-    chosen = montage or CLEAN
+    chosen = montage or WriteMontage((*CLEAN.signals, *(row for row in LEGS if row.channel in night.signals)))
     missing = [row.channel for row in chosen.signals if row.channel not in night.signals]
     if missing:
         raise UsageError(f"The simulated night has no channel {missing[0]}.", f"It has {', '.join(night.signals)}.")
