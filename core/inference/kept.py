@@ -2,7 +2,8 @@
 
 They lie in `.kept` beside the bundle, or in the user's cache where the bundle's folder cannot be written. A folder's
 name holds the digest of all that its content depends on; it appears whole under that name or not at all, whoever else
-writes it at the same time, and every file in it is checked against its own digest.
+writes it at the same time, and every file in it is checked against its own digest. What a replaced model left beside
+its bundle goes with the next thing that is kept, and so does what was used longest ago, beyond so many folders.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ FOLDER = ".kept"
 DIGESTS = "digests.json"
 TEXTS = "texts"
 LEFTOVER_SECONDS = 3600.0
+MOST = 48  # folders of one root: some graphs and sets of prompts for some devices and versions of the runtime
 
 
 def user_cache_folder() -> Path:
@@ -51,6 +53,7 @@ class KeptFiles:
     def __init__(self, bundle: Bundle, device: str, version: str) -> None:
         about = (bundle.content_hash, device, version, platform.machine(), platform.system())
         self._about = " ".join(about)
+        self._of_bundle = f"{bundle.content_hash[:12]}-"
         self._roots = (bundle.folder / FOLDER, user_cache_folder() / "models")
 
     def find(self, name: str) -> Path | None:
@@ -58,8 +61,15 @@ class KeptFiles:
         for root in self._roots:
             folder = root / self._key(name)
             if _is_whole(folder):
+                with suppress(OSError):  # where nothing can be written, nothing is removed either
+                    os.utime(folder)
                 return folder
         return None
+
+    def forget(self, name: str) -> None:
+        """Remove what was left under a name, where that can be done."""
+        for root in self._roots:
+            shutil.rmtree(root / self._key(name), ignore_errors=True)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path | None]:
@@ -83,12 +93,12 @@ class KeptFiles:
 
     def keep_texts(self, texts: Sequence[str], rows: NDArray[np.float32]) -> None:
         """Leave the embeddings `[T, D]` of these texts; nothing of the texts themselves is written."""
-        with self.writing(_texts_name(texts)) as folder:
+        with suppress(OSError), self.writing(_texts_name(texts)) as folder:  # a full disk keeps nothing
             if folder is not None:
                 np.save(folder / f"{TEXTS}.npy", rows)
 
     def _key(self, name: str) -> str:
-        return hashlib.sha256(f"{self._about} {name}".encode()).hexdigest()[:40]
+        return self._of_bundle + hashlib.sha256(f"{self._about} {name}".encode()).hexdigest()[:28]
 
     def _new_folder(self) -> Path | None:
         for root in self._roots:
@@ -110,8 +120,17 @@ class KeptFiles:
                 shutil.rmtree(target, ignore_errors=True)
             folder.chmod(0o755)
             folder.rename(target)
+            self._remove_old(folder.parent)
         except OSError:
             return  # nothing is kept, and the next start does it again
+
+    def _remove_old(self, root: Path) -> None:
+        """Remove what a replaced bundle left beside it, and what was used longest ago of too many."""
+        folders = sorted((path for path in root.iterdir() if not path.name.startswith(".")), key=_last_used)
+        others = [path for path in folders if root == self._roots[0] and not path.name.startswith(self._of_bundle)]
+        kept = [path for path in folders if path not in others]
+        for folder in (*others, *kept[: max(len(kept) - MOST, 0)]):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_leftovers(root: Path) -> None:
@@ -119,6 +138,13 @@ def _remove_leftovers(root: Path) -> None:
     for folder in root.glob(".part-*"):
         if time.time() - folder.stat().st_mtime > LEFTOVER_SECONDS:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _last_used(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except OSError:  # another process has just removed it
+        return 0.0
 
 
 def _texts_name(texts: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 from core.errors import ModelError, UsageError
@@ -114,21 +115,30 @@ class Sessions:
         try:
             return ort.InferenceSession(str(folder / f"{graph}.onnx"), options, providers=self._providers())
         except Exception:  # noqa: BLE001 - of another build of ONNX Runtime: the bundle's own graph serves
+            self.kept.forget(graph)
             return None
 
     def _from_bundle(self, graph: str) -> Any:
         """Open the bundle's own graph and keep what ONNX Runtime makes of it, where that is worth it."""
         path = str(self.bundle.graphs[graph].path)
+        if self.device != "cuda" and self.bundle.weight_bytes <= LARGEST_KEPT:
+            try:
+                with self.kept.writing(graph) as folder:
+                    if folder is not None:
+                        return ort.InferenceSession(path, self._keeping(folder, graph), providers=self._providers())
+            except Exception:  # noqa: BLE001 - no room to write; what is wrong with the graph itself is told below
+                self.kept.forget(graph)
         options = self._options(ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED)
-        if self.device == "cuda" or self.bundle.weight_bytes > LARGEST_KEPT:
-            return ort.InferenceSession(path, options, providers=self._providers())
-        with self.kept.writing(graph) as folder:
-            if folder is not None:
-                options.optimized_model_filepath = str(folder / f"{graph}.onnx")
-                entry = "session.optimized_model_external_initializers"
-                options.add_session_config_entry(f"{entry}_file_name", f"{graph}.bin")
-                options.add_session_config_entry(f"{entry}_min_size_in_bytes", "1024")
-            return ort.InferenceSession(path, options, providers=self._providers())
+        return ort.InferenceSession(path, options, providers=self._providers())
+
+    def _keeping(self, folder: Path, graph: str) -> Any:
+        """Give options with which a session leaves its optimised graph in a folder."""
+        options = self._options(ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED)
+        options.optimized_model_filepath = str(folder / f"{graph}.onnx")
+        entry = "session.optimized_model_external_initializers"
+        options.add_session_config_entry(f"{entry}_file_name", f"{graph}.bin")
+        options.add_session_config_entry(f"{entry}_min_size_in_bytes", "1024")
+        return options
 
     def _options(self, level: Any) -> Any:
         options = ort.SessionOptions()

@@ -1,11 +1,15 @@
 """What one start leaves for the next: found again, whole or not at all, and the same numbers with it as without."""
 
 import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from core.inference import kept
 from core.inference.bundle import load_bundle
 from core.inference.engine import Engine
 from core.inference.kept import FOLDER, KeptFiles
@@ -95,3 +99,50 @@ def test_two_writers_of_one_name_leave_one(folder: Path) -> None:
     found = kept.find("graph")
     assert found is not None
     assert (found / "a").read_text() == "x"
+
+
+def test_what_a_replaced_model_left_goes_with_the_next_start(folder: Path) -> None:
+    work(folder)
+    before = {path.name for path in (folder / FOLDER).iterdir()}
+    described = folder / "bundle.json"
+    described.write_text(described.read_text().replace("made by tests", "made anew by tests"))
+    work(folder)
+    after = {path.name for path in (folder / FOLDER).iterdir()}
+    assert len(after) == len(before)
+    assert not after & before
+
+
+def test_the_users_cache_keeps_what_was_used_last(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "MOST", 3)
+    (folder / FOLDER).write_text("no folder")
+    files = KeptFiles(load_bundle(folder), "cpu", "1")
+    rows = np.zeros((1, 2), np.float32)
+    for age, name in enumerate("abc"):
+        files.keep_texts([name], rows)
+        os.utime(files.find(kept._texts_name([name])) or tmp_path, (age, age))
+    assert files.texts(["a"]) is not None  # used now
+    files.keep_texts(["d"], rows)
+    assert [files.texts([name]) is not None for name in "abcd"] == [True, False, True, True]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of file sizes")
+def test_a_disk_without_room_changes_nothing_but_the_next_start(folder: Path) -> None:
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (700, limits[1]))
+    try:
+        without_room = work(folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert work(folder) == without_room
+    assert work(folder) == without_room
+
+
+def test_eight_starts_at_once_give_the_same(folder: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(work, [folder] * 8))
+    assert all(one == found[0] for one in found)
+    assert all(kept._is_whole(path) for path in (folder / FOLDER).iterdir())

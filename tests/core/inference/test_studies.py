@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.errors import StudyError
+from core.errors import StudyError, UsageError
 from core.inference.captioning import CaptionOptions, caption_study
 from core.inference.engine import Engine
 from core.inference.studies import StudyOptions, measurements_of, open_measuring, open_study
@@ -131,5 +131,5 @@ def test_measuring_beside_gives_what_measuring_first_gives(array: Path) -> None:
 
 
 def test_what_is_wrong_with_a_scoring_is_told_before_anything_is_measured(array: Path, tmp_path: Path) -> None:
-    with pytest.raises(StudyError):
+    with pytest.raises(UsageError):
         open_measuring(array, StudyOptions(scoring=tmp_path / "absent.csv"))
