@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.inference.caption_words import coverage
 from core.inference.conditions import quoted
-from core.inference.search import SCORE_DIGITS, WORDS_SHARE, Asked, best
+from core.inference.search import Asked, best
 from core.inference.store import HIT_COLUMNS, Store
 from core.psg.preprocess import EPOCH_SECONDS
 
@@ -65,26 +64,15 @@ def bouts_of(asked: Asked, store: Store) -> tuple[Bout, ...]:
 
 def _of_study(study: str, asked: Asked, store: Store) -> list[Bout]:
     where = " AND ".join(part for part in (f"study = {quoted(study)}", asked.where) if part)
-    rows = store.read(HIT_COLUMNS, where)
+    rows = store.read((*HIT_COLUMNS, *asked.clarity.columns), where)
     if not rows["epoch"]:
         return []
-    scores = _scores(asked, rows, store.embeddings(study))
+    scores = asked.scores(rows, store.embeddings(study)[np.array(rows["epoch"])])
     answers = np.ones(len(scores), bool)
     if not asked.where and asked.vector is not None:
         answers = scores > (scores.max() + np.median(scores)) / 2
     picked = np.flatnonzero(answers).tolist()
     return [_bout(run, rows, scores, asked) for run in _runs(picked, rows["epoch"])]
-
-
-def _scores(asked: Asked, rows: Mapping[str, Sequence[Any]], vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-    if asked.vector is None:
-        return np.zeros(len(rows["epoch"]))
-    chosen = vectors[np.array(rows["epoch"])].astype(np.float64)
-    cosines = np.einsum("nd,d->n", chosen, asked.vector.astype(np.float64))
-    if asked.words:
-        said = np.array([coverage(asked.words, words or "") for words in rows["words"]])
-        cosines = (1.0 - WORDS_SHARE) * cosines + WORDS_SHARE * said
-    return np.asarray(np.round(cosines, SCORE_DIGITS), np.float64)
 
 
 def _runs(picked: Sequence[int], epochs: Sequence[int]) -> list[list[int]]:

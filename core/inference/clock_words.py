@@ -38,6 +38,12 @@ _PART = re.compile(
     rf"\b(?:in |during )?(?:the )?(?P<which>{'|'.join(PART_NUMBERS)})\s+(?P<part>{'|'.join(NIGHT_PARTS)})"
     rf"(?!\w| an? | hour){_NIGHT}?"
 )
+_BEGAN = r"(?:(?:has |had )?(?:begun|begins?|began|start(?:s|ed)?))"
+_ASLEEP = rf"(?:the )?(?:first )?(?:sleep(?: onset| {_BEGAN})|(?:having )?(?:falling|fallen|fell) asleep)"
+_SLEPT = re.compile(
+    rf"\b(?:(?P<after>(?:after|since|following) {_ASLEEP})|"
+    rf"(?P<before>(?:before|until|prior to) (?:{_ASLEEP}|(?:the )?first sleep)))\b(?!.{{0,25}}\d)"
+)
 _HOURS = re.compile(
     r"\b(?:in |during )?(?:the )?(?:(?P<small>(?:small|wee) hours)|(?P<early>early (?:in the )?mornings?(?: hours)?)|"
     r"(?P<late>late (?:in the )?evenings?(?: hours)?))\b"
@@ -83,6 +89,9 @@ def night_part_clauses(words: str) -> Found:
             first = match["which"] in ("first", "opening")
             condition = Condition("onset", "<", seconds) if first else Condition("until_end", "<=", seconds)
             yield match.start(), match.end(), Clause((condition,))
+    for match in _SLEPT.finditer(words):
+        part = Condition("since_sleep", ">=" if match["after"] else "<", 0.0)
+        yield match.start(), match.end(), Clause((part,))
     for match in _PART.finditer(words):
         share = NIGHT_PARTS[match["part"]]
         parts = round(1 / share)

@@ -98,7 +98,7 @@ class Question:
     clauses: tuple[Clause, ...] = ()
     """What every hit meets: each of them."""
     rest: str = ""
-    """What was not understood as a condition: it ranks. Empty where everything was: then the whole sentence ranks."""
+    """What was not understood as a condition: it ranks. Empty where everything was: then the clearest come first."""
     events: tuple[str, ...] = ()
     """Event types that it wants: hits point at them."""
 
@@ -106,7 +106,8 @@ class Question:
         several = len(self.clauses) > 1
         named = [f"({clause})" if several and not clause.all_of and len(clause.parts) > 1 else str(clause)
                  for clause in self.clauses]  # fmt: skip
-        ranked = f'ranked by "{self.rest}"' if self.rest else "ranked by the whole question" if self.text else ""
+        alone = "the clearest first" if self.clauses else "ranked by the whole question"
+        ranked = f'ranked by "{self.rest}"' if self.rest else alone if self.text else ""
         return ", ".join(part for part in (" and ".join(named), ranked) if part)
 
     @property

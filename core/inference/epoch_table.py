@@ -1,7 +1,7 @@
 """A study as rows for searching: one row an epoch with everything that can be asked for, and one row for the night."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -52,13 +52,14 @@ def _columns() -> dict[str, str]:
     measured = [name for name in MEASUREMENTS if name != "position"]
     return {
         **{"study": TEXT, "epoch": INTEGER, "onset": NUMBER, "until_end": NUMBER, "night_fraction": NUMBER},
+        **{"since_sleep": NUMBER},
         **{"clock": TEXT, "stage": TEXT, "stage_probability": NUMBER},
         **{f"p_{stage}": NUMBER for stage in STAGES},
         **{"position": TEXT},
         **dict.fromkeys((*measured, *DERIVED), NUMBER),
         **{f"{channel.name.lower()}_state": TEXT for channel in CHANNELS},
         **{f"has_{kind}": FLAG for kind in EVENT_GROUPS},
-        **{f"{kind}_{what}": NUMBER for kind in EVENT_GROUPS for what in ("seconds", "longest")},
+        **{f"{kind}_{what}": NUMBER for kind in EVENT_GROUPS for what in ("seconds", "longest", "confidence")},
         **{f"{kind}_{what}": INTEGER for kind in EVENT_GROUPS for what in ("count", "starts")},
         **dict.fromkeys(NIGHT_FIGURES, NUMBER),
         **{f"caption_{domain}": TEXT for domain in DOMAINS},
@@ -70,9 +71,10 @@ COLUMNS: Mapping[str, str] = _columns()
 """Every column of an epoch's row but the embedding, and the kind of its values.
 
 `clock` is `HH:MM:SS` at the epoch's start; `until_end` the seconds from there to the end of the recording;
-`night_fraction` the epoch's place in the recording, 0 to 1. Of each kind of event: whether one touches the epoch, the
-seconds of it inside, the whole duration of the longest, how many touch the epoch and how many begin in it; null where
-nobody looked for that kind. `words` are the words that full-text search knows, `events` the events as JSON.
+`night_fraction` the epoch's place in the recording, 0 to 1; `since_sleep` the seconds from the first epoch of sleep,
+negative before it. Of each kind of event: whether one touches the epoch, the seconds of it inside, the whole duration
+of the longest, the confidence of the surest, how many touch the epoch and how many begin in it; null where nobody
+looked for that kind. `words` are the words that full-text search knows, `events` the events as JSON.
 """
 
 
@@ -173,6 +175,8 @@ def _stage_columns(night: Night) -> dict[str, Sequence[Any]]:
     chances = np.full((len(staging.stages), len(STAGES)), np.nan) if known is None else known
     columns: dict[str, Sequence[Any]] = {f"p_{stage}": _numbers(chances[:, k]) for k, stage in enumerate(STAGES)}
     best = [max((p for p in row if np.isfinite(p)), default=np.nan) for row in chances]
+    asleep = next((epoch for epoch, stage in enumerate(staging.stages) if stage in STAGES[1:]), None)
+    columns["since_sleep"] = [None if asleep is None else (n - asleep) * float(EPOCH_SECONDS) for n in range(len(best))]
     return {"stage": list(staging.stages), "stage_probability": _numbers(np.array(best)), **columns}
 
 
@@ -211,13 +215,14 @@ def _event_columns(night: Night, count: int) -> dict[str, Sequence[Any]]:
     columns: dict[str, list[Any]] = {}
     for group, kinds in EVENT_GROUPS.items():
         looked_for = any(kind in night.found_by for kind in kinds)
-        whats = ("has", "seconds", "longest", "count", "starts")
+        whats = ("has", "seconds", "longest", "confidence", "count", "starts")
         made: dict[str, list[Any]] = {what: [None] * count for what in whats}
         for epoch in range(count) if looked_for else ():
             here = [(event, part) for event, part in touching[epoch] if event.type in kinds]
             made["has"][epoch] = bool(here)
             made["seconds"][epoch] = round(sum(part.duration for _, part in here), 1)
             made["longest"][epoch] = round(max((event.duration for event, _ in here), default=0.0), 1)
+            made["confidence"][epoch] = _surest(event for event, _ in here)
             made["count"][epoch] = len(here)
             made["starts"][epoch] = sum(event.onset // EPOCH_SECONDS == epoch for event, _ in here)
         columns[f"has_{group}"] = made.pop("has")
@@ -225,6 +230,12 @@ def _event_columns(night: Night, count: int) -> dict[str, Sequence[Any]]:
     rows = [[event_row(event) for event, _ in here] for here in touching]
     columns["events"] = [json.dumps(row) for row in rows]
     return dict(columns)
+
+
+def _surest(events: Iterable[Event]) -> float | None:
+    """The highest confidence; None where none is known, as of events that a person scored."""
+    sure = max((event.confidence for event in events if event.confidence is not None), default=None)
+    return None if sure is None else round(sure, 3)
 
 
 def _touching(events: Sequence[Event], count: int) -> Iterator[list[tuple[Event, Event]]]:
@@ -250,4 +261,3 @@ def _text_columns(study: PreparedStudy, night: Night) -> dict[str, Sequence[Any]
     sites = shown_names(study.channel_map)
     facts = (epoch_facts(epoch, measured, study.states, settled, sites) for epoch in range(study.n_epochs))
     return {**columns, "words": [words_of(fact) for fact in facts]}
-

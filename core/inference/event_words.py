@@ -66,11 +66,11 @@ def event_clauses(words: str) -> Found:
     """Find events: that there is one or none, how many, how long."""
     left = words
     for match in _ADJECTIVES.finditer(words):
-        groups = [f"{kind}_apnea" for kind in ("obstructive", "central", "mixed") if kind in match["list"]]
+        kinds = tuple(f"{kind}_apnea" for kind in ("obstructive", "central", "mixed") if kind in match["list"])
         negated = match["not"] is not None
-        parts = tuple(Condition(f"has_{group}", "!=" if negated else "=", True) for group in groups)
+        parts = tuple(Condition(f"has_{kind}", "!=" if negated else "=", True) for kind in kinds)
         every = negated or " and " in match["list"]
-        yield match.start(), match.end(), Asked(Clause(parts, every), negated, () if negated else tuple(groups))
+        yield match.start(), match.end(), Asked(Clause(parts, every), negated, () if negated else kinds)
         left = left[: match.start()] + "\x00" * (match.end() - match.start()) + left[match.end() :]
     for pattern, groups in EVENTS_ASKED:
         for match in naming(rf"(?:{_LENGTH})?(?:{pattern}){_EPISODES}").finditer(left):

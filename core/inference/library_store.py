@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import SleepcliError, UsageError
+from core.errors import UsageError
 from core.inference.conditions import quoted
 from core.inference.epoch_table import COLUMNS, NUMBER
 from core.inference.library import Library
-from core.inference.store import HIT_COLUMNS, STUDY_COLUMNS, Candidate
+from core.inference.library_failure import library_failure
+from core.inference.store import HIT_COLUMNS, STUDY_COLUMNS, Candidate, Measure
 
 PROBES = 40
 """Partitions of the approximate index that are looked into; what lies in them is compared exactly. Product quantisation
@@ -43,31 +44,53 @@ class LibraryStore:
         table = table.sort_by([("study", "ascending"), ("epoch", "ascending")])
         return {name: _plain(name, table.column(name)) for name in columns}
 
-    def nearest(self, vector: NDArray[np.float32], where: str, limit: int) -> list[Candidate]:
+    def nearest(self, vector: NDArray[np.float32], where: str, limit: int, also: Sequence[str] = ()) -> list[Candidate]:
         """The epochs whose embeddings lie nearest to a vector [D]; exact where there is no approximate index."""
         query = self._epochs.search(vector, vector_column_name="embedding").distance_type("dot")
         if "embedding" in self._indexed:
             query = query.nprobes(PROBES)
-        return self._candidates(query, where, limit, "_distance")
+        return self._candidates(query, where, limit, "_distance", also)
 
-    def saying(self, words: Sequence[str], where: str, limit: int) -> list[Candidate]:
+    def saying(self, words: Sequence[str], where: str, limit: int, also: Sequence[str] = ()) -> list[Candidate]:
         """The epochs whose `words` hold most of some words, as the full-text index ranks them."""
         from lancedb.query import MatchQuery
 
         if "words" not in self._indexed:
             return []
         query = self._epochs.search(MatchQuery(" ".join(words), "words"), query_type="fts")
-        return self._candidates(query, where, limit, "_score")
+        return self._candidates(query, where, limit, "_score", also)
+
+    def highest(self, measure: Measure, columns: Sequence[str], where: str, limit: int) -> list[Candidate]:
+        """The epochs with the highest measure of some columns; of equal ones those of the lowest number, then study."""
+        query = self._epochs.search().select([*columns, "study", "epoch"]).limit(None)
+        table = self._read(lambda: (query.where(where) if where else query).to_arrow())
+        scores = -measure({name: _numbers(table.column(name)) for name in columns}, table.num_rows)
+        epochs = table.column("epoch").to_numpy()
+        order = np.lexsort((epochs, scores))
+        if len(order) > limit:
+            last = order[limit - 1]  # and all that equal it: the study decides among them
+            equal = (scores == scores[last]) & (epochs <= epochs[last])
+            order = np.flatnonzero((scores < scores[last]) | equal)
+        studies = table.column("study").take(order).to_pylist()
+        best = sorted(zip(scores[order].tolist(), epochs[order].tolist(), studies, strict=True))[:limit]
+        found = {row.place: row for row in self._at([(study, epoch) for _, epoch, study in best], columns)}
+        return [found[study, epoch] for _, epoch, study in best]
 
     def first(self, where: str, limit: int) -> list[Candidate]:
         """The first epochs by study and epoch."""
         places = self.read(("study", "epoch"), where)
         rows = list(zip(places["study"], places["epoch"], strict=True))[:limit]
-        if not rows:
-            return []
-        either = " OR ".join(f"(study = {quoted(study)} AND epoch = {epoch})" for study, epoch in rows)
-        found = self._candidates(self._epochs.search(), either, len(rows))
-        return sorted(found, key=lambda row: row.place)
+        return sorted(self._at(rows), key=lambda row: row.place)
+
+    def _at(self, places: Sequence[tuple[str, int]], also: Sequence[str] = ()) -> list[Candidate]:
+        """The epochs at some places."""
+        epochs: dict[str, list[int]] = {}
+        for study, epoch in places:
+            epochs.setdefault(study, []).append(epoch)
+        either = (
+            f"(study = {quoted(study)} AND epoch IN ({', '.join(map(str, some))}))" for study, some in epochs.items()
+        )
+        return self._candidates(self._epochs.search(), " OR ".join(either), len(places), "", also) if places else []
 
     def embeddings(self, study: str) -> NDArray[np.float32]:
         """The embeddings of a study by epoch, [N, D]."""
@@ -75,15 +98,16 @@ class LibraryStore:
         table = self._read(query.to_arrow).sort_by("epoch")
         return _matrix(table.column("embedding"), self._library.dimensions)
 
-    def _candidates(self, query: Any, where: str, limit: int, score: str = "") -> list[Candidate]:
+    def _candidates(
+        self, query: Any, where: str, limit: int, score: str = "", also: Sequence[str] = ()
+    ) -> list[Candidate]:
         query = query.where(where, prefilter=True) if where else query
-        columns = [*HIT_COLUMNS, "embedding", *([score] if score else [])]
+        names = list(dict.fromkeys((*HIT_COLUMNS, *also)))
+        columns = [*names, "embedding", *([score] if score else [])]
         table = self._read(lambda: query.limit(limit).select(columns).to_arrow())
-        values = {name: _plain(name, table.column(name)) for name in HIT_COLUMNS}
+        values = {name: _plain(name, table.column(name)) for name in names}
         vectors = _matrix(table.column("embedding"), self._library.dimensions)
-        return [
-            Candidate({name: values[name][row] for name in HIT_COLUMNS}, vectors[row]) for row in range(len(vectors))
-        ]
+        return [Candidate({name: values[name][row] for name in names}, vectors[row]) for row in range(len(vectors))]
 
     def _read(self, work: Any) -> Any:
         try:
@@ -93,9 +117,7 @@ class LibraryStore:
                 f"The library {self._library.place} cannot compare so: {_first_line(error)}", "Compare like with like."
             ) from error
         except (OSError, RuntimeError) as error:
-            raise SleepcliError(
-                f"The library {self._library.place} cannot be read.", "Check its path and permissions."
-            ) from error
+            raise library_failure(self._library.place, "read", error) from error
 
 
 def _first_line(error: Exception) -> str:
@@ -108,6 +130,11 @@ def _plain(name: str, column: Any) -> list[Any]:
     if COLUMNS[name] != NUMBER:
         return values
     return [None if value is None else float(str(np.float32(value))) for value in values]
+
+
+def _numbers(column: Any) -> NDArray[np.float64]:
+    """Figures, NaN where there is none."""
+    return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)
 
 
 def _matrix(column: Any, dimensions: int) -> NDArray[np.float32]:

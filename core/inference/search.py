@@ -1,4 +1,4 @@
-"""Questions in plain language over epochs: conditions filter, meaning and words rank."""
+"""Questions in plain language over epochs: conditions filter; how clearly they hold, meaning and words rank."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from core.errors import UsageError
 from core.inference.caption_words import asked_words, coverage
-from core.inference.conditions import Question
+from core.inference.clarity import Clarity
+from core.inference.conditions import Question, quoted_name
 from core.inference.engine import Engine
 from core.inference.epoch_table import StudyTable, table_of_night, table_of_study
 from core.inference.expression import checked_expression
 from core.inference.night import NightOptions
-from core.inference.store import Candidate, MemoryStore, Store
+from core.inference.store import HIT_COLUMNS, Candidate, MemoryStore, Store
 from core.inference.understanding import understand
 from core.psg.store import PreparedStudy
 
@@ -23,6 +24,9 @@ SCORE_DIGITS = 4
 WORDS_SHARE = 0.25
 """Weight of the words beside the meaning in a score. Scores are added, not ranks: captions say the same of thousands of
 epochs, so that a rank among them would be an accident."""
+CLEAR_SHARE, CLEAR_SHARE_BESIDE = 0.9, 0.5
+"""Weight of how clearly the conditions hold: where they are all that is asked, and beside something that is not
+understood as a condition."""
 CANDIDATES = 50
 """Epochs of each kind of retrieval that are scored exactly."""
 
@@ -50,8 +54,8 @@ class Hit:
     onset: float
     """Seconds from the start of the recording."""
     score: float | None
-    """To four digits: the cosine between question and epoch, with a quarter for the words that its captions share; None
-    where an expression alone was asked for."""
+    """To four digits: how clearly the conditions hold, 0 to 1, and the cosine between question and epoch with a quarter
+    for the words that its captions share, by `CLEAR_SHARE`; None where an expression alone was asked for."""
     caption: str
     """The epoch's stage and events in words."""
     spans: tuple[Mapping[str, Any], ...]
@@ -82,6 +86,32 @@ class Asked:
     """Study and epoch whose likes are wanted; it is not its own hit."""
     expression: str = ""
     """The part of `where` that the caller wrote."""
+
+    @property
+    def clarity(self) -> Clarity:
+        """What is told of how clearly the conditions hold; nothing where likeness to an epoch ranks."""
+        return Clarity(self.question.clauses if self.like is None else ())
+
+    def scores(self, rows: Mapping[str, Sequence[Any]], embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Score epochs, [N], to `SCORE_DIGITS`.
+
+        Parameters
+        ----------
+        rows
+            Their `words`, and the columns of `clarity`.
+        embeddings
+            [N, D].
+        """
+        if self.vector is None:
+            return np.zeros(len(embeddings))
+        scores = np.einsum("nd,d->n", embeddings.astype(np.float64), self.vector.astype(np.float64))
+        if self.words:
+            said = np.array([coverage(self.words, words or "") for words in rows["words"]], np.float64)
+            scores = (1.0 - WORDS_SHARE) * scores + WORDS_SHARE * said
+        if self.clarity.columns:
+            share = CLEAR_SHARE_BESIDE if self.question.rest else CLEAR_SHARE
+            scores = (1.0 - share) * scores + share * self.clarity.of(rows, len(scores))
+        return np.asarray(np.round(scores, SCORE_DIGITS), np.float64)
 
     def __str__(self) -> str:
         joined = " and " if self.question.clauses else ", "
@@ -161,32 +191,36 @@ def place_of(text: str, what: str) -> tuple[str, int]:
 
 
 def best(asked: Asked, store: Store, candidates: int = CANDIDATES) -> list[tuple[float | None, Candidate]]:
-    """Score the epochs that lie nearest in meaning, and those that say the words; best first.
+    """Score the epochs that meet the conditions most clearly, lie nearest in meaning, or say the words; best first.
 
     Equal scores stand by study and epoch, and so do all where nothing ranks: their score is None.
     """
     count = max(candidates, asked.limit + 1)
     if asked.vector is None:
         return [(None, row) for row in store.first(asked.where, asked.limit)]
-    found = {row.place: row for row in store.nearest(asked.vector, asked.where, count)}
+    clarity = asked.clarity
+    found = {row.place: row for row in store.nearest(asked.vector, asked.where, count, clarity.columns)}
     if asked.words:
-        found |= {row.place: row for row in store.saying(asked.words, asked.where, count)}
+        found |= {row.place: row for row in store.saying(asked.words, asked.where, count, clarity.columns)}
+    if clarity.columns:
+        found |= {row.place: row for row in store.highest(clarity.of, clarity.columns, asked.where, count)}
     found.pop(asked.like or ("", -1), None)
-    scored = sorted((-_score(row, asked.vector, asked.words), row.place) for row in found.values())
-    return [(-score, found[place]) for score, place in scored]
-
-
-def _score(row: Candidate, vector: NDArray[np.float32], words: Sequence[str]) -> float:
-    cosine = float(np.einsum("d,d->", row.embedding.astype(np.float64), vector.astype(np.float64)))
-    if not words:
-        return round(cosine, SCORE_DIGITS)
-    said = coverage(words, row.row["words"] or "")
-    return round((1.0 - WORDS_SHARE) * cosine + WORDS_SHARE * said, SCORE_DIGITS)
+    if not found:
+        return []
+    rows = list(found.values())
+    columns = {name: [row.row[name] for row in rows] for name in (*HIT_COLUMNS, *clarity.columns)}
+    scores = asked.scores(columns, np.stack([row.embedding for row in rows])).tolist()
+    return sorted(zip(scores, rows, strict=True), key=lambda pair: (-pair[0], pair[1].place))
 
 
 def hits_of(asked: Asked, store: Store) -> tuple[Hit, ...]:
     """The best epochs, as they are shown."""
     return tuple(hit_of(asked.question, row, score) for score, row in best(asked, store)[: asked.limit])
+
+
+def never_known(asked: Asked, store: Store) -> tuple[str, ...]:
+    """The columns that the question sets conditions on and that are known of no epoch: nobody looked for them."""
+    return tuple(name for name in asked.question.columns if not store.count(f"{quoted_name(name)} IS NOT NULL"))
 
 
 def hit_of(question: Question, candidate: Candidate, score: float | None) -> Hit:

@@ -26,8 +26,8 @@ _ORDINARY_WORDS = (
     "case cases centre clear close common deep deeper drop drops early efficient eight eighty ends every excerpt "
     "extending eyes falls fast faster first flat four free frequently from heard hearing hears heat increased into "
     "know last late later lead leads legs let lie lies like list literal logger lung lungs made many marked marks "
-    "men might moving muscles near never next nights noise obstruction obstructions onset open over part parts pass "
-    "passes phase phone plain portability positional prove pulses raised rates rather ration reach reached "
+    "men might moving muscles near never next nights noise obstructed obstruction obstructions onset open over part "
+    "parts pass passes phase phone plain portability positional prove pulses raised rates rather ration reach reached "
     "regarding reporting rise rises sage scored scoring setting seven shallow should show shown side sides sign "
     "signs since situation situations slept slow small snores snoring some soon spike spikes stare start starts "
     "state states stay stays steady stops strong such tense their them then there these those three time times "
@@ -42,7 +42,13 @@ ABBREVIATIONS: Mapping[str, str] = {
     **{"ca": "central apnea", "cas": "central apneas", "csa": "central apnea", "ma": "mixed apnea"},
     **{"oh": "hypopnea", "hyp": "hypopnea", "hypop": "hypopnea", "hypops": "hypopneas", "ah": "apnea or hypopnea"},
     **{"sdb": "sleep disordered breathing", "lm": "limb movement", "lms": "limb movements"},
-    **{"desat": "desaturation", "desats": "desaturations", "rr": "respiratory rate", "resp": "respiratory"},
+    **{
+        "desat": "desaturation",
+        "desats": "desaturations",
+        "rr": "respiratory rate",
+        "resp": "respiratory",
+        "waso": "wake after sleep onset",
+    },
     **{"pos": "position", "bmp": "bpm", "pct": "percent", "w/o": "without", "w/": "with", "&": "and"},
     **{"avg": "average", "approx": "approximately"},
 }

@@ -1,7 +1,7 @@
 """Where epochs are searched: what every store of rows can do, and the store of studies that are held in memory."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +13,8 @@ from core.inference.conditions import quoted_name
 from core.inference.epoch_table import COLUMNS, FLAG, INTEGER, NIGHT_FIGURES, NUMBER, StudyTable
 
 HIT_COLUMNS = ("study", "epoch", "onset", "clock", "stage", "caption_stage_event", "words", "events")
+Measure = Callable[[Mapping[str, Any], int], NDArray[np.float64]]
+"""Gives a figure, [N], of the values of some columns of N epochs."""
 _TYPES = {NUMBER: "REAL", INTEGER: "INTEGER", FLAG: "INTEGER"}
 STUDY_COLUMNS = ("study", "epochs", "start", "duration", "stages_from", "events_from", *NIGHT_FIGURES)
 
@@ -22,7 +24,7 @@ class Candidate:
     """An epoch that may be a hit."""
 
     row: Mapping[str, Any]
-    """Its `HIT_COLUMNS`."""
+    """Its `HIT_COLUMNS`, and the columns that were asked for beside them."""
     embedding: NDArray[np.float32]
     """[D]."""
 
@@ -47,12 +49,16 @@ class Store(Protocol):
         """Values of some columns, by study and epoch."""
         ...
 
-    def nearest(self, vector: NDArray[np.float32], where: str, limit: int) -> list[Candidate]:
-        """The epochs whose embeddings lie nearest to a vector [D]."""
+    def nearest(self, vector: NDArray[np.float32], where: str, limit: int, also: Sequence[str] = ()) -> list[Candidate]:
+        """The epochs whose embeddings lie nearest to a vector [D], with some columns more."""
         ...
 
-    def saying(self, words: Sequence[str], where: str, limit: int) -> list[Candidate]:
+    def saying(self, words: Sequence[str], where: str, limit: int, also: Sequence[str] = ()) -> list[Candidate]:
         """The epochs whose `words` hold most of some words."""
+        ...
+
+    def highest(self, measure: Measure, columns: Sequence[str], where: str, limit: int) -> list[Candidate]:
+        """The epochs with the highest measure of some columns; of equal ones those of the lowest number, then study."""
         ...
 
     def first(self, where: str, limit: int) -> list[Candidate]:
@@ -95,7 +101,7 @@ class MemoryStore:
             for n, name in enumerate(columns)
         }
 
-    def nearest(self, vector: NDArray[np.float32], where: str, limit: int) -> list[Candidate]:
+    def nearest(self, vector: NDArray[np.float32], where: str, limit: int, also: Sequence[str] = ()) -> list[Candidate]:
         """The epochs whose embeddings lie nearest to a vector [D]."""
         places = self._select("study, epoch", where)
         if not places:
@@ -107,14 +113,21 @@ class MemoryStore:
         first = self._firsts()
         found = np.array([scores[first[study] + epoch] for study, epoch in places])
         order = np.argsort(-found, kind="stable")[:limit]
-        return self._candidates([places[n] for n in order])
+        return self._candidates([places[n] for n in order], also)
 
-    def saying(self, words: Sequence[str], where: str, limit: int) -> list[Candidate]:
+    def saying(self, words: Sequence[str], where: str, limit: int, also: Sequence[str] = ()) -> list[Candidate]:
         """The epochs whose `words` hold most of some words."""
         rows = self._select("study, epoch, words", where)
         scored = [(-coverage(words, text or ""), study, epoch) for study, epoch, text in rows]
         best = sorted(row for row in scored if row[0] < 0)[:limit]
-        return self._candidates([(study, epoch) for _, study, epoch in best])
+        return self._candidates([(study, epoch) for _, study, epoch in best], also)
+
+    def highest(self, measure: Measure, columns: Sequence[str], where: str, limit: int) -> list[Candidate]:
+        """The epochs with the highest measure of some columns."""
+        rows = self.read((*columns, "study", "epoch"), where)
+        scores = measure(rows, len(rows["epoch"]))
+        ranked = sorted(zip((-scores).tolist(), rows["epoch"], rows["study"], strict=True))[:limit]
+        return self._candidates([(study, epoch) for _, epoch, study in ranked], columns)
 
     def first(self, where: str, limit: int) -> list[Candidate]:
         """The first epochs by study and epoch."""
@@ -129,10 +142,10 @@ class MemoryStore:
         sizes = [table.n_epochs for table in self._tables.values()]
         return dict(zip(self._tables, np.cumsum([0, *sizes])[:-1].tolist(), strict=True))
 
-    def _candidates(self, places: Sequence[tuple[str, int]]) -> list[Candidate]:
+    def _candidates(self, places: Sequence[tuple[str, int]], also: Sequence[str] = ()) -> list[Candidate]:
         tables = ((self._tables[study], epoch) for study, epoch in places)
         return [
-            Candidate({name: table.columns[name][epoch] for name in HIT_COLUMNS}, table.embeddings[epoch])
+            Candidate({name: table.columns[name][epoch] for name in (*HIT_COLUMNS, *also)}, table.embeddings[epoch])
             for table, epoch in tables
         ]
 

@@ -4,7 +4,7 @@ import pytest
 
 from core.inference.understanding import understand
 
-WHOLE = "ranked by the whole question"
+CLEAREST = "the clearest first"
 
 PHRASINGS = (
     # figures
@@ -119,7 +119,7 @@ def test_there_are_enough_phrasings() -> None:
 
 @pytest.mark.parametrize(("text", "understood", "rest"), PHRASINGS, ids=[text for text, *_ in PHRASINGS])
 def test_a_sentence_gives_its_filter_and_leaves_the_rest(text: str, understood: str, rest: str) -> None:
-    ranked = f'ranked by "{rest}"' if rest else WHOLE
+    ranked = f'ranked by "{rest}"' if rest else CLEAREST
     assert str(understand(text)) == ", ".join(part for part in (understood, ranked) if part)
 
 
