@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from core.psg.scoring import Event
 from training import night_events, scored_courses
 from training.checkpoint import read_weights, write_weights
 from training.course import CourseConfig, CourseNet
+from training.kept_members import KeptMembers
 from training.night_events import EventCourse, EventOptions, event_network, train_events
 from training.night_stages import (
     StageOptions,
@@ -57,7 +58,7 @@ class NightOptions:
     stores: tuple[Path, ...]
     """Prepared studies, or folders of them."""
     out: Path
-    """Run folder; what a killed run has finished there is kept."""
+    """Run folder; networks that a killed run has finished there are not trained again."""
     tracks: Path | None = None
     """Folder of band-power tracks (`SS__N.npz`), which teach stages too."""
     partial: Path | None = None
@@ -138,7 +139,13 @@ def train_night(options: NightOptions) -> Iterator[NightEvent]:
         truth = {study.prepared.study: study.prepared.scoring.events for study in studies if study.prepared.scoring}
         yield from _events(nights, held, truth, options, meta)
     write_text(options.out / META, json.dumps(meta, indent=1) + "\n")
+    KeptMembers(options.out, "", {}).forget()
     yield NightEvent("done", 1.0, meta["figures"])
+
+
+def _sources(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run learns from, by hash."""
+    return {name: meta[name] for name in ("data", "tracks", "partial", "held_out")}
 
 
 def _arrays(folder: Path | None) -> list[Path]:
@@ -224,7 +231,10 @@ def _staging(rows: Sequence[Judged]) -> dict[str, Any]:
 def _stages(material: Material, options: NightOptions, meta: dict[str, Any]) -> Iterator[NightEvent]:
     wishes, learned = options.stages, material.learned
     net = stage_network(wishes)
-    for share in train_stages(net, learned, wishes, material.partial):
+    done = KeptMembers(
+        options.out, "stages", {**_sources(meta), "options": asdict(wishes), "share": options.store_share}
+    )
+    for share in train_stages(net, learned, wishes, material.partial, done):
         yield NightEvent("stages", share)
     if wishes.shares:
         expect_shares(net, learned, wishes.shares)
@@ -274,7 +284,8 @@ def _events(
 ) -> Iterator[NightEvent]:
     learned = [night for night in nights if night.subject not in held]
     net = event_network(options.events)
-    for share, loss in train_events(net, learned, options.events):
+    done = KeptMembers(options.out, "events", {**_sources(meta), "options": asdict(options.events)})
+    for share, loss in train_events(net, learned, options.events, done):
         yield NightEvent("events", share, loss=loss)
     write_weights(options.out / EVENTS_FILE, net.state_dict())
     judged = [night for night in nights if night.subject in held]

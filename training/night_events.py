@@ -16,6 +16,7 @@ from core.psg.preprocess import EPOCH_SECONDS, traces_of
 from core.psg.scoring import EVENT_TYPES
 from core.psg.store import PreparedStudy
 from training.course import CourseConfig, CourseNet, Training, train_member
+from training.kept_members import KeptMembers
 
 UNKNOWN = -1.0
 """Target of a second of which nothing is known; the loss passes over it."""
@@ -148,9 +149,9 @@ def event_network(options: EventOptions) -> CourseNet:
 
 
 def train_events(
-    net: CourseNet, courses: Sequence[EventCourse], options: EventOptions
+    net: CourseNet, courses: Sequence[EventCourse], options: EventOptions, kept: KeptMembers | None = None
 ) -> Iterator[tuple[float, float]]:
-    """Train the event network, one member after the other.
+    """Train the event network, one member after the other; `kept` are those that are finished already.
 
     Yields
     ------
@@ -158,7 +159,12 @@ def train_events(
         The share of the whole that is done, and the loss, after each step.
     """
     for index, member in enumerate(net.networks()):
+        if kept and kept.take(index, member):
+            continue
+        torch.manual_seed(options.seed * 1000 + index)  # of dropout, whichever members were trained before
         sampler = EventSampler(courses, options, seed=options.seed * 1000 + index)
         steps = train_member(member, sampler, event_loss, Training(options.steps))
         for step, loss in enumerate(steps, start=1):
             yield (index + step / options.steps) / options.members, loss
+        if kept:
+            kept.keep(index, member)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from core.language.band_course import BANDS, N_FEATURES, night_features
 from core.psg.scoring import STAGES
 from training.course import CourseConfig, CourseNet, Training, train_member
+from training.kept_members import KeptMembers
 from training.partial_nights import anchored, completed
 from training.scored_courses import UNSCORED, ScoredCourse
 
@@ -177,11 +178,15 @@ def left_out(courses: Sequence[ScoredCourse], options: StageOptions) -> dict[str
 
 
 def train_stages(
-    net: CourseNet, courses: Sequence[ScoredCourse], options: StageOptions, partial: Sequence[ScoredCourse] = ()
+    net: CourseNet,
+    courses: Sequence[ScoredCourse],
+    options: StageOptions,
+    partial: Sequence[ScoredCourse] = (),
+    kept: KeptMembers | None = None,
 ) -> Iterator[float]:
     """Train the stage network, one member after the other, each without the subjects that it leaves out.
 
-    `partial` are nights of which only some epochs' EEG was kept.
+    `partial` are nights of which only some epochs' EEG was kept, `kept` the members that are finished already.
 
     With one member, or fewer subjects than members, nobody is left out.
 
@@ -195,11 +200,17 @@ def train_stages(
     for index, member in enumerate(net.networks()):
         learned = [course for course in courses if alone or without[course.subject] != index]
         epochs = sum(len(course.stages) * course.share for course in learned)
+        if kept and kept.take(index, member):
+            yield (index + 1) / options.members
+            continue
         steps = max(1, round(options.passes * epochs / (options.batch * float(np.mean(options.lengths)))))
+        torch.manual_seed(options.seed * 1000 + index)  # of dropout, whichever members were trained before
         theirs = [night for night in partial if alone or without[night.subject] != index]
         sampler = StageSampler(learned, options, options.seed * 1000 + index, theirs)
         for step, _ in enumerate(train_member(member, sampler, _loss(options.smoothing), Training(steps)), start=1):
             yield (index + step / steps) / options.members
+        if kept:
+            kept.keep(index, member)
 
 
 def expect_shares(net: CourseNet, courses: Sequence[ScoredCourse], shares: Sequence[float]) -> None:

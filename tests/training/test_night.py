@@ -12,7 +12,16 @@ from core.errors import UsageError
 from core.language.band_course import BANDS, N_FEATURES
 from core.language.event_course import COLUMNS_OF
 from core.psg.scoring import EVENT_TYPES, Event
-from training.night import META, NightEvent, NightOptions, choose_thresholds, load_part, train_night
+from training.night import (
+    EVENTS_FILE,
+    META,
+    STAGES_FILE,
+    NightEvent,
+    NightOptions,
+    choose_thresholds,
+    load_part,
+    train_night,
+)
 from training.night_events import UNKNOWN, EventCourse, EventOptions, EventSampler, event_loss, event_targets
 from training.night_stages import StageOptions, StageSampler, stage_scores
 from training.scored_courses import ScoredCourse
@@ -138,3 +147,33 @@ def test_thresholds_are_chosen_where_events_are_told_best() -> None:
     assert 0.4 < thresholds["arousal"] <= 0.6
     assert figures["arousal"]["f1"] == 1.0
     assert "breathing" not in thresholds
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_networks(stores: tuple[Path, ...], tmp_path: Path) -> None:
+    quick = NightOptions(
+        stores, tmp_path / "whole", stages=replace(SMALL_STAGES, passes=3), events=replace(SMALL_EVENTS, members=2)
+    )
+    list(train_night(quick))
+    stopped = train_night(replace(quick, out=tmp_path / "stopped"))
+    for event in stopped:
+        if event.part == "events" and event.progress > 0.6:  # the second member of the second network
+            stopped.close()
+    assert not (tmp_path / "stopped" / META).exists()
+    again = list(train_night(replace(quick, out=tmp_path / "stopped")))
+    assert len([event for event in again if event.loss is not None]) == SMALL_EVENTS.steps  # of one member alone
+    assert (tmp_path / "whole" / META).read_text() == (tmp_path / "stopped" / META).read_text()
+    for name in (STAGES_FILE, EVENTS_FILE):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "stopped" / name).read_bytes()
+    left = sorted(path.name for path in (tmp_path / "stopped").iterdir())
+    assert left == sorted([META, STAGES_FILE, EVENTS_FILE])
+
+
+def test_members_of_another_run_are_not_taken(stores: tuple[Path, ...], tmp_path: Path) -> None:
+    quick = NightOptions(stores, tmp_path, stages=replace(SMALL_STAGES, passes=9), events=SMALL_EVENTS)
+    first = train_night(quick)
+    for event in first:
+        if event.part == "stages" and event.progress > 0.6:
+            first.close()
+    other = replace(quick, stages=replace(quick.stages, seed=5))
+    steps = [event for event in train_night(other) if event.part == "stages" and not event.figures]
+    assert steps[0].progress < 0.5
