@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from core.inference.conditions import Clause, Condition
-from core.inference.vocabulary import NIGHT_PARTS, NUMBER, NUMBER_WORDS, PART_NUMBERS, UNIT, UNITS
+from core.inference.vocabulary import COMPARED, FILLERS, NIGHT_PARTS, NUMBER, NUMBER_WORDS, PART_NUMBERS, UNIT, UNITS
 
 DAY = 24 * 60  # minutes
 NOON = 12 * 60
@@ -42,7 +42,8 @@ _BEGAN = r"(?:(?:has |had )?(?:begun|begins?|began|start(?:s|ed)?))"
 _ASLEEP = rf"(?:the )?(?:first )?(?:sleep(?: onset| {_BEGAN})|(?:having )?(?:falling|fallen|fell) asleep)"
 _SLEPT = re.compile(
     rf"\b(?:(?P<after>(?:after|since|following) {_ASLEEP})|"
-    rf"(?P<before>(?:before|until|prior to) (?:{_ASLEEP}|(?:the )?first sleep)))\b(?!.{{0,25}}\d)"
+    rf"(?P<before>(?:before|until|prior to) (?:{_ASLEEP}|(?:the )?first sleep)))\b"
+    rf"(?!\s*(?:(?:{FILLERS})\s+)*(?:{COMPARED})\s*{NUMBER})"
 )
 _HOURS = re.compile(
     r"\b(?:in |during )?(?:the )?(?:(?P<small>(?:small|wee) hours)|(?P<early>early (?:in the )?mornings?(?: hours)?)|"

@@ -45,6 +45,7 @@ _DURATION_TAILS = (
     re.compile(rf"{_LASTING}{VALUE}\s*(?:(?P<less>{OR_LESS})|(?P<more>{OR_MORE}))(?:\s+(?:long|in duration))?"),
     re.compile(rf"\s*,?\s*(?:that |which )?(?:lasting|lasts?|lasted|for|of)\s+{VALUE}(?:\s+long)?"),
 )
+_AND_DURATION = re.compile(rf"\s*,?\s*(?:and|but)\s+(?:{COMPARED})\s*{VALUE}")
 _SECONDS_OF = re.compile(rf"(?:{COMPARED})\s*{VALUE}\s+of\s+(?:an? |the )?$")
 _COUNT_HEADS = (
     re.compile(rf"(?:{COMPARED})\s*(?P<number>{NUMBER})\s+$"),
@@ -115,6 +116,10 @@ def _event_duration(words: str, start: int, end: int, group: str) -> tuple[int, 
         bounds = bounds_of(match, _DURATION)
         if bounds is None:
             continue
+        if (more := _AND_DURATION.match(words, match.end())) and (second := bounds_of(more, _DURATION)):
+            bounds, last = (*bounds, *second), more.end()
+        else:
+            last = match.end()
         column = f"{group}_longest"
         parts: list[Condition] = []
         for relation, value in bounds:
@@ -122,8 +127,8 @@ def _event_duration(words: str, start: int, end: int, group: str) -> tuple[int, 
         if bounds[0][0] in ("<", "<="):
             parts.insert(0, Condition(f"has_{group}", "=", True))
         if match.groupdict().get("flip"):
-            return start, match.end(), tuple(part.opposite() for part in parts)
-        return start, match.end(), tuple(parts)
+            return start, last, tuple(part.opposite() for part in parts)
+        return start, last, tuple(parts)
     return None
 
 

@@ -51,6 +51,10 @@ _TAIL_BETWEEN = re.compile(
     rf"{_FILL}(?P<flip>not |outside )?(?:between|from|in the range of|in the range|ranging from|range)?\s*{VALUE}"
     rf"\s*(?:and|to|-|–)\s*{SECOND}"
 )
+_DECADES = {"sixties": 60, "seventies": 70, "eighties": 80, "nineties": 90, "forties": 40, "fifties": 50}
+_TAIL_DECADE = re.compile(
+    rf"{_FILL}(?:\s*\b(?:in|into|down to|to)\b) the (?:(?P<number>\d0)'?s|(?P<decade>{'|'.join(_DECADES)}))\b"
+)
 _TAIL_OR = re.compile(rf"{_FILL}{VALUE}\s*(?:(?P<less>{OR_LESS})|(?P<more>{OR_MORE}))")
 _TAIL_PLAIN = re.compile(rf"{_CLOSE}{VALUE}")
 _DESATURATES = "|".join(f"(?<=desaturat{end})" for end in ("ion", "ions", "es", "ed", "ing"))
@@ -204,7 +208,18 @@ def _tail(words: str, start: int, end: int, quantity: Quantity) -> _Read | None:
         courses = (course,) * len(bounds)
         read = _Read(start, match.end(), bounds, flip is not None, courses, stretch=len(bounds) > 1)
         return _again(words, read, quantity) if len(bounds) == 1 else read
-    return None
+    return _decade(words, start, end, quantity)
+
+
+def _decade(words: str, start: int, end: int, quantity: Quantity) -> _Read | None:
+    """Read `in the 80s` as 80 to below 90, of the statistic that the field means."""
+    match = _TAIL_DECADE.match(words, end)
+    if match is None:
+        return None
+    low = float(_DECADES[match["decade"]] if match["decade"] else match["number"])
+    if quantity.unit not in ("%", "/min"):
+        return None
+    return _Read(start, match.end(), ((">=", low), ("<", low + 10.0)), False, ("", ""))
 
 
 def is_cut(words: str, match: re.Match[str]) -> bool:

@@ -191,7 +191,7 @@ def _rest(words: str, left: str) -> str:
             tokens.pop(0)
         while tokens and (_is_empty(tokens[-1]) or re.fullmatch(r"no|not|without|nor|neither", tokens[-1])):
             tokens.pop()
-        if any(len(re.findall("[a-z]", token)) > 1 for token in tokens):
+        if any(len(re.findall("[a-z]", token)) > 1 for token in tokens) or re.search(r"[<>≤≥]\s*\d", piece):
             pieces.append(" ".join(tokens).strip(" ,;:."))
     return ", ".join(pieces)
 

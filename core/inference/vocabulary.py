@@ -35,10 +35,12 @@ TIME = "s"
 UNIT = "(?:" + "|".join(rf"(?:{pattern})(?![a-z0-9])" for pattern, *_ in UNITS) + ")"
 
 COMPARISONS: Mapping[str, str] = {
-    "<=": r"at most|at the most|no more than|not more than|not (?:above|over)|up to|maximally|a maximum of|"
+    "<=": r"(?:less|lower|fewer|smaller|shorter) than or equal to|"
+    r"at most|at the most|no more than|not more than|not (?:above|over)|up to|maximally|a maximum of|"
     r"no higher than|not higher than|not exceeding|never (?:above|over|exceeding)|no longer than|not longer than|"
     r"<=|=<|≤",
-    ">=": r"at least|at the least|no less than|not less than|no fewer than|not (?:below|under)|a minimum of|"
+    ">=": r"(?:more|greater|higher|larger|longer) than or equal to|"
+    r"at least|at the least|no less than|not less than|no fewer than|not (?:below|under)|a minimum of|"
     r"no lower than|not lower than|never (?:below|under)|no shorter than|>=|=>|≥",
     "<": r"below|under|underneath|beneath|(?:less|lower|fewer|smaller|shorter|slower|worse) than|(?<=\W)sub-?(?=\d)|<",
     ">": r"above|over|(?:more|greater|higher|larger|longer|faster|better|bigger) than|in excess of|upwards of|"
@@ -230,7 +232,8 @@ EVENTS_ASKED: tuple[tuple[str, tuple[str, ...]], ...] = (
     (rf"mixed {_KIND}(?:{_APNEA}|events?)|mixed breathing pauses?", ("mixed_apnea",)),
     (r"(?:obstructive |central )?hypopneas?|hypopneic|partial (?:airway |airflow )?(?:obstruction|reduction)s?"
      r"(?: (?:in|of) (?:the )?(?:breathing|airflow|airway))?", ("hypopnea",)),
-    (rf"obstructive (?:{_RESPIRATORY} )?events?|obstructives", ("obstructive_apnea", "hypopnea")),
+    (rf"obstructive (?:{_RESPIRATORY} )?events?|obstructives|"
+     r"(?:upper[- ])?airway (?:obstruction|collapse)s?", ("obstructive_apnea", "hypopnea")),
     (rf"{_APNEA}|{_PAUSE}", ("apnea",)),
     (r"reras?|respiratory[- ]effort[- ]related[- ]arousals?", ("rera",)),
     (r"(?:oxygen |o2 |spo2 )?(?:desaturations?|desaturat(?:es|ed|ing))|"
@@ -241,7 +244,8 @@ EVENTS_ASKED: tuple[tuple[str, tuple[str, ...]], ...] = (
      ("arousal",)),
     (r"(?:periodic )?(?:limb|leg) (?:movement|jerk|kick|twitch)(?:e?s)?|plm[ds]?|periodic movements? of the legs?|"
      r"(?:kick|mov|jerk)(?:ing|es|s) (?:his |her |the |their )?legs?", ("limb_movement",)),
-    (rf"{_RESPIRATORY}[- ](?:disturbance|event|disorder|abnormalit)(?:s|y|ies)?|(?:sleep[- ])?disordered breathing|"
+    (rf"{_RESPIRATORY}[- ](?:disturbance|event|disorder|abnormalit|cause|origin|trigger)(?:s|y|ies)?|"
+     r"(?:sleep[- ])?disordered breathing|"
      r"(?:caused by|due to|because of|related to|from|by) (?:breathing|respiration)", ("respiratory_event",)),
     (r"(?:scored |sleep )?events?(?! index)", ("event",)),
 )  # fmt: skip
@@ -305,7 +309,7 @@ _EMPTY = (
     "showing happened happens scored stays it's around between up fully still begun one now going well only very quite "
     "really just clearly clear definite obvious some present presence occurring occur occurs seen noted recorded "
     "evidence sign signs want need list all any overnight whole entire single each other not event events ending ended "
-    "scorer call called certain particular long short brief prolonged together"
+    "yet following position positions scorer call called certain particular long short brief prolonged together"
 )
 LEFT_OVER = frozenset(_EMPTY.split())
 """Words at the ends of what is left that say nothing by themselves."""
