@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
-from core.language.describe import DOMAINS, EpochFacts, describe, sayable
+from core.errors import UsageError
+from core.language.describe import DOMAINS, LEVELS, EpochFacts, describe, sayable
 from core.language.missing import CHANNELS_OF_DOMAIN
 from core.language.phrases import STAGE_NAMES
 from core.language.prompts import CONCEPT_SYNONYMS, EVENT_SYNONYMS, STAGE_SYNONYMS
@@ -43,6 +44,19 @@ class TextOptions:
     """Share of the statements that are short queries: a stage, a finding, or both."""
     numbers_share: float = 0.25
     """Share of the statements that are captions with figures; the others are captions in clinical words."""
+    levels: tuple[str, ...] = LEVELS
+    """Levels of `core.language.facts.LEVELS` that captions, statements and queries tell; of a level left out nothing
+    is said, also not that it is missing. The domains but stage_event are the level `channel`."""
+
+    def __post_init__(self) -> None:
+        unknown = [level for level in self.levels if level not in LEVELS]
+        if unknown or not self.levels:
+            what = f"There is no caption level {unknown[0]!r}." if unknown else "No caption level is left to tell."
+            raise UsageError(what, f"Choose some of {', '.join(LEVELS)}.")
+
+    def tells(self, domain: str) -> bool:
+        """Say whether a domain has a sentence of the levels told."""
+        return bool({"stage", "event"} & set(self.levels)) if domain == "stage_event" else "channel" in self.levels
 
 
 @dataclass(frozen=True)
@@ -70,7 +84,11 @@ def draw_domains(rng: np.random.Generator, options: TextOptions) -> tuple[int, .
     """Draw the domains of an epoch's captions, each once."""
     shares = np.full(len(DOMAINS), (1 - options.stage_event_share) / (len(DOMAINS) - 1))
     shares[STAGE_EVENT] = options.stage_event_share
-    count = min(options.captions, len(DOMAINS))
+    told = np.array([options.tells(domain) for domain in DOMAINS])
+    if not told.all():
+        shares = np.where(told, np.maximum(shares, 1e-9), 0.0)
+        shares /= shares.sum()
+    count = min(options.captions, int(told.sum()))
     return tuple(int(d) for d in rng.choice(len(DOMAINS), size=count, replace=False, p=shares))
 
 
@@ -88,15 +106,18 @@ def draw_texts(facts: EpochFacts, rng: np.random.Generator, options: TextOptions
     """
     known = sayable(facts)
     domains = draw_domains(rng, options)
-    form = "slots" if options.slots else "numbers"
+    form, levels = "slots" if options.slots else "numbers", options.levels
     seeds = rng.integers(WORDINGS, size=len(domains))
-    captions = tuple(describe(facts, DOMAINS[d], int(seed), form) for d, seed in zip(domains, seeds, strict=True))
-    held = {domain: concepts(known, domain) for domain in DOMAINS}
-    stage = f"stage {facts.stage}" if facts.stage is not None else ""
+    captions = tuple(
+        describe(facts, DOMAINS[d], int(seed), form, levels) for d, seed in zip(domains, seeds, strict=True)
+    )
+    held = {domain: _held(known, domain, options) for domain in DOMAINS}
+    stage = f"stage {facts.stage}" if facts.stage is not None and "stage" in levels else ""
     atoms = [name for names in held.values() for name in names]
-    told = [key_of(words_key(facts, domain, held[domain])) for domain in DOMAINS]
+    said = facts if stage else replace(facts, stage=None)
+    told = {domain: key_of(words_key(said, domain, held[domain])) for domain in DOMAINS if options.tells(domain)}
     pairs = [key_of(f"{stage} {atom}") for atom in atoms] if stage else []
-    truths = [*told, *map(key_of, atoms), *pairs, *([key_of(stage)] if stage else [])]
+    truths = [*told.values(), *map(key_of, atoms), *pairs, *([key_of(stage)] if stage else [])]
     kind = rng.random()
     spoken = draw_domains(rng, options)[0]
     seed = int(rng.integers(WORDINGS))
@@ -104,12 +125,18 @@ def draw_texts(facts: EpochFacts, rng: np.random.Generator, options: TextOptions
         statement, name = _query(atoms, stage, rng)
         key = key_of(name)
     elif kind < options.query_share + options.numbers_share:
-        statement = describe(facts, DOMAINS[spoken], seed, "numbers")
-        key = key_of("numbers " + describe(facts, DOMAINS[spoken], 0, "numbers"))
+        statement = describe(facts, DOMAINS[spoken], seed, "numbers", levels)
+        key = key_of("numbers " + describe(facts, DOMAINS[spoken], 0, "numbers", levels))
     else:
-        statement = describe(facts, DOMAINS[spoken], seed, "words")
-        key = told[spoken]
+        statement = describe(facts, DOMAINS[spoken], seed, "words", levels)
+        key = told[DOMAINS[spoken]]
     return EpochTexts(captions, domains, statement, key, (key, *truths))
+
+
+def _held(known: EpochFacts, domain: str, options: TextOptions) -> tuple[str, ...]:
+    """Give the concepts of a domain that the levels told allow."""
+    level = "event" if domain == "stage_event" else "channel"
+    return concepts(known, domain) if level in options.levels else ()
 
 
 def words_key(facts: EpochFacts, domain: str, held: Sequence[str]) -> str:
