@@ -31,11 +31,21 @@ _STANDARD_STAGE = re.compile(r"^Sleep stage (?:[W1234R?]|N[123])$")
 _FILTER = re.compile(r"\b(?:HP|LP|N|NF|BP|BS):? ?\d{1,5}(?:[.,]\d{1,4})? ?(?:Hz|kHz|s|ms)?(?= |$)", re.IGNORECASE)
 _SHORTEST_NAME = 3
 """Characters of a word of the patient or recording field below which it may stand in a label."""
+_WORDS = (re.compile(r"[\s_,;]+"), re.compile(r"[\W_]+"))
+"""What stands between words: what EDF+ puts there, or anything that is no letter and no digit."""
+_UNIT = re.compile(r"[A-Za-zµμΩ°%]{1,5}(?:\d[A-Z]?)?(?:[/*·^ ]-?[A-Za-z0-9µμ%]{1,4}){0,2}|1/[A-Za-z]{1,3}")
+"""What a unit looks like; a longer word is one of `_UNIT_WORDS`, or none."""
+_UNIT_WORDS = frozenset(
+    (
+        *("microvolt", "microvolts", "millivolt", "millivolts", "volts", "degrees", "percent", "celsius", "arbitrary"),
+        *("counts", "seconds", "minutes", "degree", "degreec", "kelvin", "pascal", "siemens", "beats", "boolean"),
+    )
+)
 _SIGNAL_WORDS = frozenset(
     (
         *("startdate", "psg", "sleep", "eeg", "ecg", "ekg", "eog", "emg", "chin", "leg", "legs", "flow", "airflow"),
         *("nasal", "pressure", "thorax", "abdomen", "abdo", "chest", "effort", "snore", "sound", "spo2", "sao2"),
-        *("pulse", "position", "pos", "light"),
+        *("pulse", "position", "pos", "light", "thor", "abd", "thx", "edf", "bdf", "ref", "annotations"),
     )
 )
 """Words that name a signal, and nobody."""
@@ -169,25 +179,48 @@ def _reserved(header: EdfHeader) -> bytes:
     return b"24BIT" if header.sample_bytes == 3 else b""
 
 
-def _names(text: bytes) -> list[str]:
-    """Return the words of the patient and recording fields that must not stand in a label."""
-    words = re.split(r"[\s_,;]+", text.decode("latin-1").lower())
-    return [word for word in words if len(word) >= _SHORTEST_NAME and word not in _SIGNAL_WORDS]
+def _names(text: bytes) -> frozenset[str]:
+    """Return the words of the patient and recording fields, in every reading of their bytes, that no label may have."""
+    readings = (parse_text(text), text.decode("latin-1"), text.decode("utf-8", "ignore"))
+    words = {word for reading in readings for pattern in _WORDS for word in pattern.split(reading.casefold())}
+    return frozenset(word for word in words if len(word) >= _SHORTEST_NAME and word not in _SIGNAL_WORDS)
 
 
-def _signal_field(name: str, value: bytes, names: Sequence[str], index: int) -> bytes:
+def _names_somebody(word: str, names: frozenset[str]) -> bool:
+    """Whether a word of a label is one of the names, has one as a part, or holds a longer one."""
+    plain = word.casefold()
+    if plain in _SIGNAL_WORDS:
+        return False
+    parts = {part for pattern in _WORDS for part in pattern.split(plain)}
+    return bool(parts & names) or any(
+        name in plain and (len(name) > _SHORTEST_NAME or plain.replace(name, "") in _SIGNAL_WORDS) for name in names
+    )
+
+
+def _unchanged(raw: bytes, text: str) -> bytes:
+    """Return the bytes that were read as a text if nothing else is in them, or else the text's own."""
+    return raw if raw in (text.encode(), text.encode("latin-1", "replace")) else text.encode("latin-1", "replace")
+
+
+def _signal_field(name: str, value: bytes, names: frozenset[str], index: int) -> bytes:
     """Return what a signal's field may keep."""
     if name in ("transducer", "reserved"):
         return b""
     if name == "prefilter":
         return b" ".join(found.encode() for found in _FILTER.findall(value.decode("latin-1")))
     text = value.partition(b"\x00")[0].strip()
-    if name in ("label", "unit"):
-        words = [word for word in re.split(r"([\s_,;]+)", parse_text(text)) if word.lower() not in names]
-        plain = "".join(words).strip(" _,;")
-        if plain == parse_text(text):
-            return text
-        return plain.encode("latin-1", "replace") or (b"" if name == "unit" else f"Signal {index + 1}".encode())
+    if name == "unit":
+        unit = parse_text(text)
+        known = unit.casefold() in _UNIT_WORDS or (_UNIT.fullmatch(unit) and not _names_somebody(unit, names))
+        return _unchanged(text, unit) if known else b""
+    if name == "label":
+        plain = parse_text(text)
+        for reading in (plain, text.decode("latin-1")):
+            words = re.split(r"([\s_,;]+)", reading)
+            if any(_names_somebody(word, names) for word in words):
+                plain = "".join(word for word in words if not _names_somebody(word, names)).strip(" _,;")
+                return plain.encode("latin-1", "replace") or f"Signal {index + 1}".encode()
+        return _unchanged(text, plain)
     return text if parse_float(text) is not None else b""
 
 

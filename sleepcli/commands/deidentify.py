@@ -31,6 +31,8 @@ def deidentify(
 
     if not source.exists():
         raise UsageError(f"No such file: {source}.", "Check the path.")
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder.", f"Name the copy in it, such as {target / source.name}.")
     result = write_copy(source, target, DeidentifyOptions(shift_days, not drop_events))
     for repair in result.repairs:
         ui.warn(f"{source.name}: {repair}")

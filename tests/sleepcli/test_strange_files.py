@@ -162,3 +162,16 @@ def test_an_edf_is_a_study_whatever_it_is_called(program: Command, tmp_path: Pat
     (tmp_path / name).write_bytes(edf_bytes([noise("EEG C3-M2")]))
     assert lines(program("info", name))[0]["format"] == "EDF"
     assert len(lines(program("stage", name))) == 4
+
+
+def test_a_copy_needs_a_name_of_its_own(program: Command, tmp_path: Path) -> None:
+    study = planted_edf(tmp_path / "night.edf")
+    before = study.read_bytes()
+    (tmp_path / "hard.edf").hardlink_to(study)
+    (tmp_path / "soft.edf").symlink_to(study)
+    assert_one_sentence(program("deidentify", study, tmp_path), 2, "is a folder")
+    for same in (study, tmp_path / "hard.edf", tmp_path / "soft.edf"):
+        assert_one_sentence(program("deidentify", study, same), 2, "would replace its original")
+    assert study.read_bytes() == before
+    assert program("deidentify", study, tmp_path / "copy.edf").returncode == 0
+    assert PLANTED.encode() not in (tmp_path / "copy.edf").read_bytes()

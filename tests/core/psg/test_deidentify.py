@@ -169,3 +169,54 @@ def test_original_is_never_replaced_and_refusals_leave_nothing(write_edf: Write,
     with pytest.raises(StudyError, match="not an EDF or BDF file"):
         deidentify(tmp_path / "text.edf", tmp_path / "out.edf")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["night.edf", "text.edf"]
+
+
+NAMES = ("Müller", "Planted", "Ødegård", "Łukasz", "O'Brien", "Zoë")
+LABELS: tuple[Callable[[bytes], bytes], ...] = (
+    lambda name: b"EEG " + name,
+    lambda name: name + b"EEG",
+    lambda name: b"C3-" + name + b"_x",
+    lambda name: b"C3-M2",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("coding", ["utf-8", "latin-1", "utf-16-le"])
+def test_names_beyond_ascii_are_gone_from_every_field_in_every_coding(
+    write_edf: Write, tmp_path: Path, name: str, coding: str
+) -> None:
+    try:
+        raw = name.encode(coding)
+    except UnicodeEncodeError:
+        pytest.skip(f"{coding} does not have this name")
+    lists = [b"+3\x155\x14" + raw + b" awake\x14\x00+4\x1510\x14Sleep stage N2 " + raw + b"\x14\x00\x00" + raw]
+    codings = [name.encode(other) for other in ("utf-8", "utf-16-le", "utf-16-be")]
+    for number, label in enumerate(LABELS):
+        fields = {"transducer": raw, "prefilter": b"HP:0.1Hz " + raw, "reserved": raw, "unit": raw[:8]}
+        keeper = annotation_signal(time_keeping([str(second) for second in range(8)], lists), 80)
+        source = write_edf(
+            [Signal(label(raw)[:16], ramp(8, 32), fields), keeper],
+            name=f"n{number}.edf",
+            patient=b"X M 01-JAN-1950 " + raw,
+            recording=b"Startdate 02-MAR-2021 " + raw,
+            reserved=b"EDF+C " + raw,
+            tail=raw,
+        )
+        deidentify(source, tmp_path / "copy.edf")
+        content = (tmp_path / "copy.edf").read_bytes()
+        assert not any(found.lower() in content.lower() for found in (raw, *codings))
+        np.testing.assert_array_equal(open_recording(tmp_path / "copy.edf").read(0), open_recording(source).read(0))
+
+
+@pytest.mark.parametrize("unit", ["uV", "µV", "%", "cmH2O", "L/min", "1/min", "bpm", "mV", "degrees", "°C", "m/s2", ""])
+def test_units_stay(write_edf: Write, tmp_path: Path, unit: str) -> None:
+    source = write_edf([Signal("EEG C3-M2", ramp(4, 8), {"unit": unit})], patient="Miller John")
+    deidentify(source, tmp_path / "copy.edf")
+    assert open_recording(tmp_path / "copy.edf").signals[0].unit == unit
+
+
+@pytest.mark.parametrize("label", ["Thorax", "EEG C3-M2", "Flow", "Leg L", "Position", "SpO2", "Pulse"])
+def test_labels_stay_beside_patients_of_like_names(write_edf: Write, tmp_path: Path, label: str) -> None:
+    source = write_edf([Signal(label, ramp(4, 8))], patient="X M X Flow Legrand Thor Eeg Posner")
+    deidentify(source, tmp_path / "copy.edf")
+    assert open_recording(tmp_path / "copy.edf").signals[0].label == label
