@@ -27,7 +27,7 @@ from core.language.facts import DOMAINS
 from core.language.measure import EpochMeasurements
 from core.language.settled import MODEL, settle_events
 from core.psg.channels import CHANNELS
-from core.psg.preprocess import EPOCH_SECONDS
+from core.psg.preprocess import EPOCH_SECONDS, traces_of
 from core.psg.scoring import Event
 from core.psg.store import PreparedStudy
 
@@ -159,10 +159,12 @@ def _model_events(
     if probabilities is None:
         sees = tuple(kind for kind, epochs in visible.items() if engine.writes and epochs.any())
         return _ModelEvents(merge_drafts(_draft_events(drafts), visible), sees)
+    from core.language.respiratory_events import typed_by_effort  # brings scipy, which staging does without
+
     thresholds = engine.bundle.event_thresholds
     kinds = {*thresholds} | ({*RESPIRATORY} if "breathing" in thresholds else set())
     sees = tuple(kind for kind, epochs in visible.items() if kind in kinds and epochs.any())
-    events = detected_events(probabilities, thresholds)
+    events = typed_by_effort(detected_events(probabilities, thresholds), traces_of(study), study.states)
     seen_events = tuple(event for event in events if visible[event.type][int(event.onset // EPOCH_SECONDS)])
     return _ModelEvents(seen_events, sees, tuple(kind for kind in RESPIRATORY if kind in sees))
 

@@ -1,7 +1,7 @@
 """Apneas and hypopneas by rule, from airflow, effort and saturation; no EEG is needed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from core.language.settled import ends_in_arousal
 from core.psg.preprocess import Trace
 from core.psg.scoring import Event
 
+APNEAS = ("obstructive_apnea", "central_apnea", "mixed_apnea")
 BASELINE_SECONDS = 120  # before, in which breathing is called usual (AASM: stable breathing of two minutes)
 AFTER_SECONDS = 60  # in which breathing has to come back to four fifths of it: a sensor that slipped stays small
 COMES_BACK = 0.8
@@ -112,7 +113,7 @@ def breathing_events(traces: Mapping[str, Trace], states: NDArray[np.uint8]) -> 
     airflow = _course(traces, states, "AF")
     if airflow is None:
         return BreathingEvents((), ())
-    efforts = [course for name in ("THX", "ABD") if (course := _course(traces, states, name)) is not None]
+    efforts = _efforts(traces, states)
     saturation = oxygen_course(traces, states, n_epochs)
     cessations = _spans(airflow.relative, CESSATION, CESSATION_EDGE)
     shallow = [
@@ -200,18 +201,55 @@ def _spans(relative: NDArray[np.float64], depth: float, edge: float) -> list[tup
     return spans
 
 
+def typed_by_effort(
+    events: Sequence[Event], traces: Mapping[str, Trace], states: NDArray[np.uint8]
+) -> tuple[Event, ...]:
+    """Type apneas that something else found by the measured effort: the AASM manual (VIII.F) defines the types by it.
+
+    Parameters
+    ----------
+    events
+        Events of any type; other than apneas stay as they are.
+    traces
+        Channel name to trace.
+    states
+        Shape (epochs, channels), state codes.
+
+    Returns
+    -------
+    tuple[Event, ...]
+        In the same order, with their onsets, durations and confidences; an apnea of which no belt shows half keeps its
+        type.
+    """
+    efforts = _efforts(traces, states)
+    typed = []
+    for event in events:
+        kind = _type_by_effort(event.onset, event.onset + event.duration, efforts) if event.type in APNEAS else None
+        typed.append(event if kind is None else replace(event, type=kind))
+    return tuple(typed)
+
+
+def _efforts(traces: Mapping[str, Trace], states: NDArray[np.uint8]) -> list[_Course]:
+    return [course for name in ("THX", "ABD") if (course := _course(traces, states, name)) is not None]
+
+
 def _apnea(start: float, end: float, efforts: Sequence[_Course]) -> Event:
+    """An apnea with its type; obstructive and less sure where no belt shows it."""
+    kind = _type_by_effort(start, end, efforts)
+    return Event(kind or "obstructive_apnea", start, end - start, 0.9 if kind else 0.6)
+
+
+def _type_by_effort(start: float, end: float, efforts: Sequence[_Course]) -> str | None:
     """Type an apnea by the effort in its first and second half: absent, late, or there from the start."""
     inner = slice(int(start + 2), max(int(end - 2), int(start + 2) + 2))
     belts = np.array([course.relative[inner] for course in efforts])
     seen = np.isfinite(belts).any(axis=0) if efforts else np.zeros(1, dtype=bool)
     if seen.mean() < LEAST_SEEN:
-        return Event("obstructive_apnea", start, end - start, 0.6)
+        return None
     effort = np.nanmax(belts[:, seen], axis=0)
     first, second = np.array_split(effort, 2)
-    kind = "obstructive_apnea"
     if np.median(effort) < NO_EFFORT and np.median(second) < SOME_EFFORT:
-        kind = "central_apnea"
-    elif first.min() < NO_EFFORT:  # four seconds without effort on either belt: an obstructed sleeper would not wait
-        kind = "mixed_apnea"
-    return Event(kind, start, end - start, 0.9)
+        return "central_apnea"
+    if first.min() < NO_EFFORT:  # four seconds without effort on either belt: an obstructed sleeper would not wait
+        return "mixed_apnea"
+    return "obstructive_apnea"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from core.language.respiratory_events import respiratory_events
+from core.language.respiratory_events import respiratory_events, typed_by_effort
 from core.psg.channels import CHANNELS
 from core.psg.preprocess import Trace
 from core.psg.quality import State
@@ -60,6 +60,29 @@ def test_effort_types_the_apnea() -> None:
     assert_placed(respiratory_events(study(breathing(0.03), breathing(0.05), 5.0), STATES), "central_apnea")
     late = breathing(0.05, duration=13.0)
     assert_placed(respiratory_events(study(breathing(0.03), late, 5.0), STATES), "mixed_apnea")
+
+
+def test_events_found_elsewhere_get_their_type_by_the_effort() -> None:
+    found = [Event("obstructive_apnea", onset, 25.0, 0.7) for onset in ONSETS] + [Event("hypopnea", 300.0, 20.0, 0.5)]
+    late = breathing(0.03)
+    for onset in ONSETS:
+        effort_again = (onset + 12 <= TIME) & (onset + 25 > TIME)
+        late[effort_again] = 0.9 * np.sin(2 * np.pi * 0.25 * TIME[effort_again])
+    for effort, kind in (
+        (breathing(0.05), "central_apnea"),
+        (breathing(0.8), "obstructive_apnea"),
+        (late, "mixed_apnea"),
+    ):
+        typed = typed_by_effort(found, study(breathing(0.03), effort, None), STATES)
+        assert [event.type for event in typed] == [kind] * len(ONSETS) + ["hypopnea"]
+        assert [(event.onset, event.duration, event.confidence) for event in typed] == [
+            (event.onset, event.duration, event.confidence) for event in found
+        ]
+
+
+def test_without_a_belt_an_apnea_keeps_its_type() -> None:
+    found = [Event("central_apnea", ONSETS[0], 25.0, 0.7)]
+    assert typed_by_effort(found, study(breathing(0.03), None, None), STATES) == tuple(found)
 
 
 def test_a_hypopnea_needs_its_desaturation() -> None:
