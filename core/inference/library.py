@@ -16,6 +16,7 @@ from core.errors import ModelError, SleepcliError, StudyError, UsageError
 from core.inference.bundle import Bundle
 from core.inference.conditions import quoted
 from core.inference.epoch_table import COLUMNS, FLAG, INTEGER, NIGHT_FIGURES, TEXT, StudyTable
+from core.inference.library_failure import library_failure
 
 if TYPE_CHECKING:  # the extra's packages take seconds to import
     import pyarrow as pa
@@ -265,34 +266,18 @@ class Library:
 
     def _safely(self, work: Callable[[], Result], done: str) -> Result:
         """Do a piece of work, again where another writer was quicker; a failure becomes one sentence."""
-        for attempt in range(1, TRIES + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 return work()
             except SleepcliError:
                 raise
             except (OSError, RuntimeError, ValueError) as error:
                 text = str(error).lower()
-                if attempt < TRIES and any(word in text for word in _CONFLICTS):
-                    time.sleep(random.uniform(0.0, min(2.0, 0.05 * 2**attempt)))
-                    continue
-                raise _failure(self.place, done, text) from error
-        raise _failure(self.place, done, "conflict")
-
-
-def _failure(place: str, done: str, text: str) -> SleepcliError:
-    reasons = {
-        "no space left": "the disk is full",
-        "permission denied": "permission is denied",
-        "read-only": "the file system is read-only",
-        "conflict": "other writers were quicker each time",
-        "credential": "the object storage refuses the credentials",
-        "not a directory": "its path is no folder",
-    }
-    reason = next((said for sign, said in reasons.items() if sign in text), "")
-    return SleepcliError(
-        f"The library {place} cannot be {done}{f': {reason}' if reason else ''}.",
-        "Check its path, space and permissions, and run the same command again; finished studies are kept.",
-    )
+                if attempt >= TRIES or not any(word in text for word in _CONFLICTS):
+                    raise library_failure(self.place, done, error) from error
+                time.sleep(random.uniform(0.0, min(2.0, 0.05 * 2**attempt)))
 
 
 def _make_folder(folder: Path) -> None:
