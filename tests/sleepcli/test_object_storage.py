@@ -1,4 +1,4 @@
-"""A library on an object storage: the S3 of moto on this machine, where that is installed: `pip install moto[server]`."""
+"""A library on an object storage: the S3 of moto on this machine, where it is installed: `pip install moto[server]`."""
 
 import json
 import socket
