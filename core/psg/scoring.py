@@ -11,6 +11,7 @@ from core.files import write_with
 from core.psg.recording import open_recording
 from core.psg.scorings.alignment import align
 from core.psg.scorings.annotations import annotations_file, score_of_recording
+from core.psg.scorings.domino import is_domino, read_domino
 from core.psg.scorings.markup import is_scoring_xml, read_xml, write_nsrr
 from core.psg.scorings.structured import read_json, write_json
 from core.psg.scorings.tables import (
@@ -66,7 +67,7 @@ def read_scoring(path: Path, start: datetime | None = None, n_epochs: int | None
     ----------
     path
         EDF+ (annotations), NSRR or Profusion XML, Luna `.annot` or `.eannot`, CSV, TSV, BIDS `_events.tsv`,
-        a text with one stage a line, or JSON as the simulator and `write_scoring` write it.
+        a text with one stage a line, DOMINO's texts, or JSON as the simulator and `write_scoring` write it.
     start
         Clock time of the recording's start; a scoring with a clock of its own is moved by the difference.
     n_epochs
@@ -106,7 +107,7 @@ def _read(path: Path) -> Score:
         return read_json(text, path.name)
     if suffix in (".annot", ".eannot"):
         return read_luna(text, path.name, whole_epochs=suffix == ".eannot")
-    return read_table(text, path.name)
+    return read_domino(text, path.name) if is_domino(text) else read_table(text, path.name)
 
 
 def _bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
@@ -215,7 +216,7 @@ def _is_scoring(path: Path) -> bool:
             text = _decoded(_bytes(path, 64 << 10), path.name)
         except StudyError:
             return False
-        return looks_like_scoring(text) and not is_model_output(text)
+        return is_domino(text) or (looks_like_scoring(text) and not is_model_output(text))
     return True
 
 

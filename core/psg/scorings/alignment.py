@@ -64,7 +64,8 @@ def align(score: Score, start: datetime | None, n_epochs: int | None, name: str)
     rows = [replace(row, onset=row.onset + (shift or 0.0)) for row in rows]
     times = [t for row in rows for t in (row.onset, row.duration)]
     times += [t for event in score.events for t in (event.onset, event.duration)]
-    if not all(math.isfinite(t) and abs(t) < MAX_SECONDS for t in times):
+    backward = any(event.duration < 0 for event in score.events)
+    if backward or not all(math.isfinite(t) and abs(t) < MAX_SECONDS for t in times):
         raise StudyError(f"{name} holds times that no recording has.", "Export the scoring again.")
     _refuse_conflicts(rows, name)
     scored_end = max((row.onset + row.duration for row in rows if row.stage != UNSCORED), default=0.0)

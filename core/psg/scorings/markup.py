@@ -111,6 +111,16 @@ def _number(element: Element, tag: str, name: str) -> float:
         raise StudyError(f"{name} has an event without a readable {tag}.", "Export the scoring again.") from error
 
 
+def _own_label(label: str, name: str) -> str:
+    """Return what a cohort means by a label of its own.
+
+    In MESA "Unsure" is no doubt but the only free tag of its scoring program: hypopneas with more than half of the flow
+    gone (sleepdata.org/datasets/mesa/pages/polysomnography-introduction.md). Elsewhere it is left out.
+    """
+    mesa = name.lower().startswith("mesa-") and label.partition("|")[0].strip().lower() == "unsure"
+    return "Hypopnea" if mesa else label
+
+
 def _read_nsrr(root: Element, name: str) -> Score:
     rows: list[tuple[float, float, str]] = []
     start: datetime | None = None
@@ -122,7 +132,7 @@ def _read_nsrr(root: Element, name: str) -> Score:
                 seconds = int(clock[1]) * 3600 + int(clock[2]) * 60 + int(clock[3])
                 start = datetime(1985, 1, 1) + timedelta(seconds=seconds % 86400)
             continue
-        label = concept
+        label = _own_label(concept, name)
         if (event.findtext("EventType") or "").startswith("Stages"):
             label = "Sleep stage " + concept.rpartition("|")[2]
         rows.append((_number(event, "Start", name), _number(event, "Duration", name), label))
@@ -136,7 +146,7 @@ def _read_profusion(root: Element, name: str) -> Score:
     events = tuple(
         Event(kind, _number(event, "Start", name), _number(event, "Duration", name))
         for event in root.iter("ScoredEvent")
-        if (kind := event_type(event.findtext("Name") or ""))
+        if (kind := event_type(_own_label(event.findtext("Name") or "", name)))
     )
     return Score(rows, events, has_onsets=False, epoch_seconds=seconds)
 

@@ -1,6 +1,7 @@
 """Scorings as text: tables (CSV, TSV, BIDS events, exports with a heading), Luna's files, one stage a line."""
 
 import csv
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -137,7 +138,7 @@ def read_table(text: str, name: str) -> Score:
     stages = stages_of_labels(labels)
     if onsets is None:
         return _untimed(table, stages, name)
-    seconds, start = _times(onsets, name)
+    seconds, start = times_of_cells(onsets, name)
     lengths = [_duration(cell, name, row) for row, cell in enumerate(durations)] if durations else [0.0] * len(onsets)
     if stages is not None:
         rows = zip(seconds, lengths, stages, strict=True)
@@ -231,16 +232,18 @@ def _duration(cell: str, name: str, row: int) -> float:
         raise StudyError(f"{name} has an unreadable duration in row {row + 1}.", _HINT) from error
 
 
-def _times(cells: Sequence[str], name: str) -> tuple[list[float], datetime | None]:
-    """Read onsets in seconds, or clock times, which count from the first one."""
-    clocks = [_CLOCK.match(cell) for cell in cells]
-    if cells and all(clocks):
-        moments = [_seconds_of_day(clock) for clock in clocks if clock is not None]
+def times_of_cells(cells: Sequence[str], name: str) -> tuple[list[float], datetime | None]:
+    """Read onsets in seconds, or clock times, which count from the earliest one."""
+    moments = [clock_seconds(cell) for cell in cells]
+    if cells and not any(math.isnan(moment) for moment in moments):
         seconds, day = [0.0], 0.0
         for before, after in pairwise(moments):
             day += 86400.0 if after < before - 43200.0 else -86400.0 if after > before + 43200.0 else 0.0
             seconds.append(after + day - moments[0])
-        return seconds, datetime(1985, 1, 1) + timedelta(seconds=moments[0])
+        first = min(seconds)
+        return [second - first for second in seconds], datetime(1985, 1, 1) + timedelta(
+            seconds=(moments[0] + first) % 86400.0
+        )
     values: list[float] = []
     for row, cell in enumerate(cells):
         try:
@@ -250,7 +253,11 @@ def _times(cells: Sequence[str], name: str) -> tuple[list[float], datetime | Non
     return values, None
 
 
-def _seconds_of_day(clock: re.Match[str]) -> float:
+def clock_seconds(text: str) -> float:
+    """Return the seconds since midnight of a clock time, 12 or 24 hours; NaN where the text is none."""
+    clock = _CLOCK.match(text)
+    if clock is None:
+        return math.nan
     hour = int(clock[1])
     if clock[4]:
         hour = hour % 12 + (12 if clock[4].lower() == "pm" else 0)
@@ -282,7 +289,7 @@ def read_luna(text: str, name: str, whole_epochs: bool) -> Score:
     begins = [
         str((int(e[1]) - 1) * 30) if e else begin.removeprefix("0+") for e, begin in zip(epochs, begins, strict=True)
     ]
-    seconds, start = _times(begins, name)
+    seconds, start = times_of_cells(begins, name)
     elapsed = any(row[3].startswith("0+") for row in cells if len(row) > 4)
     if elapsed and start is not None:
         first = (start - datetime(1985, 1, 1)).total_seconds()
@@ -301,9 +308,9 @@ def _luna_duration(stop: str, onset: float, begin: str, name: str, row: int) -> 
         return 0.0
     if stop.startswith("+"):
         return _duration(stop[1:], name, row)
-    clock, began = _CLOCK.match(stop), _CLOCK.match(begin)
-    if clock is not None and began is not None:
-        return (_seconds_of_day(clock) - _seconds_of_day(began)) % 86400.0
+    length = (clock_seconds(stop) - clock_seconds(begin)) % 86400.0
+    if not math.isnan(length):
+        return length
     return round(max(_duration(stop, name, row) - onset, 0.0), 9)
 
 

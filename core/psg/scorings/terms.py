@@ -1,6 +1,7 @@
 """Terms of scorings: stages and events under the names that scorers, cohorts and devices give them."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -84,7 +85,8 @@ _STAGE_NAMES = {
     **dict.fromkeys(("r", "rem", "remsleep", "sr"), "R"),
     **dict.fromkeys(("?", "mt", "movementtime", "unscored", "undefined", "notscored"), UNSCORED),
 }
-_COLUMN_WORDS = "u m l x a mvt movement unknown unk undef none na nan artefact artifact noscore nostage unstaged"
+_COLUMN_WORDS = "u m l x a ns mvt movement bewegung unknown unk undef none na nan noscore nostage unstaged "
+_COLUMN_WORDS += "artefact artifact artefakt"
 _COLUMN_NAMES = dict.fromkeys(("", *_COLUMN_WORDS.split()), UNSCORED)
 _STAGE_PREFIX = re.compile(r"^(sleep[\s_-]*stage|stage|sleep|stadium|stufe)[\s_:-]*(?=\S)", re.IGNORECASE)
 _STAGE_SUFFIX = re.compile(r"\s*(sleep|stage)$", re.IGNORECASE)
@@ -136,12 +138,12 @@ _EVENT_PATTERNS: tuple[tuple[re.Pattern[str], str | None], ...] = tuple(
         (r"artifact|artefact|unsure", None),
         (r"\brera\b|effort[ -]?related", "rera"),
         (r"hypopn|\bhyp\b|\bhyp-|\bhypo\b", "hypopnea"),
-        (r"(mixed|\bma\b).*apn|apn.*mixed|apnea-m\b|\bmixed_?apnea|^ma$", "mixed_apnea"),
-        (r"(central|clear airway).*apn|apn.*central|apnea-c\b|^ca$|^csa$", "central_apnea"),
+        (r"(mixed|mixt|mist|gemischt|\bma\b).*apn|apn.*(mixed|mixt|mist)|apnea-m\b|^ma$", "mixed_apnea"),
+        (r"([cz]entral|clear airway).*apn|apn.*central|apnea-c\b|^ca$|^csa$", "central_apnea"),
         (r"apn|^oa$|^osa$", "obstructive_apnea"),
-        (r"desat", "desaturation"),
+        (r"desat|entsattig", "desaturation"),
         (r"arous|\baro\b", "arousal"),
-        (r"\bplms?\b|\blms?\b|leg mov|limb mov|\blegm", "limb_movement"),
+        (r"\bplms?\b|\blms?\b|leg mov|limb mov|\blegm|beinbeweg", "limb_movement"),
     )
 )
 
@@ -152,7 +154,8 @@ def event_type(text: str) -> str | None:
     An apnea without its kind counts as obstructive, the kind that scoring programs give by default. A remark
     in which an event is merely mentioned ("history of apnea") is none.
     """
-    plain = text.partition("@@")[0].strip().lower().replace("_", " ")
+    letters = unicodedata.normalize("NFKD", text.partition("@@")[0].strip().lower().replace("_", " "))
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
     words = _WORD.findall(plain[:_LONGEST_LABEL])
     if len(plain) > _LONGEST_LABEL or 2 * sum(bool(_EVENT_WORD.match(word)) for word in words) <= len(words):
         return None
@@ -166,7 +169,7 @@ _LONGEST_LABEL = 64
 """Characters; longer texts are remarks, not labels."""
 _WORD = re.compile(r"[^\W\d]+\d?")
 _EVENT_WORD = re.compile(
-    r"(?:(?:micro|hypo|a)?(?:pn[eoé]|arous)\w*|(?:mixed|central|obstruct|clear|airway|desat|periodic|limb|leg|move|"
+    r"(?:(?:micro|hypo|a)?(?:pn[eoé]|arous)\w*|(?:mixed|mixt|mist|gemischt|[cz]entral|obstru[ck]t|ostrutt|clear|airway|desat|entsattig|beinbeweg|periodic|limb|leg|move|"
     r"resp|effort|relat|oxygen|spontan|extern|result|associat|event|cortic|left|right)\w*|"
     r"spo2?|sao2?|o2|rera|plms?|lms?|oa|ca|ma|osa|csa|hyp|aro|res|eeg|emg|chin|asda|aasm|cheshire|from|by|due|to|with|"
     r"[a-z])$"
