@@ -5,7 +5,7 @@ import importlib.metadata
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from safetensors.torch import load_file
 
 from core.errors import ModelError, UsageError
 from core.files import whole_folder, write_text
+from core.inference.kept import FOLDER
 from core.language.describe import DOMAINS
 from core.psg.preprocess import MODEL_RATE
+from export.agreement import LEAST, Agreement, agreement, refuse_below
 from export.builder import OPSET
 from export.graphs import graphs
 from export.quantize import PRECISIONS, quantize, rounded, store_half
@@ -43,6 +45,8 @@ class ExportOptions:
     """`fp32`, `fp16` (weights stored in half the space, computed in float32) or `int8` (dynamic, for CPUs)."""
     tolerance: float = TOLERANCE
     """Largest difference between torch and ONNX Runtime that is let pass."""
+    least_agreement: float = LEAST
+    """Least agreement of stages and captions' facts between float32 and int8."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +74,13 @@ class ExportEvent:
     """One step of an export that is done."""
 
     step: str
-    """`built` or `verified` for a graph, `published` at the end."""
+    """`built` or `verified` for a graph, `compared` for the effect of int8, `published` at the end."""
     graph: str = ""
     """Name of the graph."""
     difference: float | None = None
     """Worst absolute difference between torch and ONNX Runtime, once verified."""
+    agreement: Agreement | None = None
+    """What int8 changes in stages and captions, once compared."""
     folder: Path | None = None
     """The bundle, once published."""
 
@@ -99,7 +105,8 @@ def export_run(run: Path, out: Path, options: ExportOptions | None = None) -> It
     Raises
     ------
     ModelError
-        The run is incomplete or damaged, or a graph differs from the network by more than the tolerance.
+        The run is incomplete or damaged, a graph differs from the network by more than the tolerance, or int8 changes
+        stages and captions too much.
     UsageError
         `out` is a folder that holds something else than a bundle, or an option has no such value.
     """
@@ -176,6 +183,7 @@ def publish(
         As `export_run`.
     """
     options = options or ExportOptions()
+    options = replace(options, name=options.name or out.resolve().name)
     if options.precision not in PRECISIONS:
         raise UsageError(f"There is no precision {options.precision!r}.", f"Choose one of {', '.join(PRECISIONS)}.")
     if out.exists() and not (out / BUNDLE_FILE).is_file() and (not out.is_dir() or any(out.iterdir())):
@@ -197,22 +205,43 @@ def publish(
             path = full / f"{graph.name}.onnx"
             differences[graph.name] = verify(graph, path, model.config.context_length, options.tolerance)
             yield ExportEvent("verified", graph.name, differences[graph.name])
-        description: dict[str, Any] = {"verification": differences}
+        changed: dict[str, Any] = {"verification": differences}
         if options.precision == "int8":
+            _write_description(model, facts, options, full, {"precision": "fp32"})
             for built in models.values():
                 quantize(built)
             save_graphs(models, folder)
-            shutil.rmtree(full)
         if options.precision != "fp32":
-            description["precision_effect"] = {
+            changed["precision_effect"] = {
                 graph.name: effect(graph, folder / f"{graph.name}.onnx") for graph in graphs(model)
             }
-        description = _describe(model, facts, options, folder, out) | description
-        write_text(folder / BUNDLE_FILE, json.dumps(description, indent=1) + "\n")
+        _write_description(model, facts, options, folder, changed)
+        if options.precision == "int8":
+            found_agreement = _judged(full, folder, options.least_agreement)
+            yield ExportEvent("compared", agreement=found_agreement)
+            changed["precision_agreement"] = found_agreement.to_json()
+            _write_description(model, facts, options, folder, changed)
     yield ExportEvent("published", folder=out)
 
 
-def _describe(model: SleepLM, facts: BundleFacts, options: ExportOptions, folder: Path, out: Path) -> dict[str, Any]:
+def _judged(full: Path, folder: Path, least: float) -> Agreement:
+    """Compare the bundle with the one in float32, which is not needed any more."""
+    found = agreement(full, folder)
+    refuse_below(found, least)
+    for scratch in (full, folder / FOLDER):
+        shutil.rmtree(scratch, ignore_errors=True)
+    return found
+
+
+def _write_description(
+    model: SleepLM, facts: BundleFacts, options: ExportOptions, folder: Path, more: dict[str, Any]
+) -> None:
+    """Write bundle.json beside the graphs; `more` adds to it and goes before it."""
+    description = _describe(model, facts, options, folder) | more
+    write_text(folder / BUNDLE_FILE, json.dumps(description, indent=1) + "\n")
+
+
+def _describe(model: SleepLM, facts: BundleFacts, options: ExportOptions, folder: Path) -> dict[str, Any]:
     config = model.config
     tokenizer = None
     if facts.tokenizer is not None:
@@ -220,7 +249,7 @@ def _describe(model: SleepLM, facts: BundleFacts, options: ExportOptions, folder
         tokenizer = described_file(folder / TOKENIZER_FILE)
     return {
         "format": FORMAT,
-        "name": options.name or out.resolve().name,
+        "name": options.name,
         "kind": facts.kind,
         "channels": list(config.channels),
         "samples": config.samples,

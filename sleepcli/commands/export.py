@@ -9,6 +9,8 @@ import typer
 from sleepcli import ui
 from sleepcli.extras import training_room
 
+NIGHT = "simulated_night"
+
 
 def export(
     run: Annotated[
@@ -19,6 +21,12 @@ def export(
     precision: Annotated[
         str, typer.Option("--precision", metavar="fp32|fp16|int8", help="How weights are kept.")
     ] = "fp32",
+    least_agreement: Annotated[
+        float,
+        typer.Option(
+            "--least-agreement", min=0, max=1, help="Refuse int8 whose stages or facts agree less with float32."
+        ),
+    ] = 0.9,
     night: Annotated[
         Path | None,
         typer.Option("--night", metavar="RUN", help="Run folder of `sleepcli train --night`, to put into the bundle."),
@@ -38,11 +46,16 @@ def export(
         from export.night import add_night
         from export.publish import BUNDLE_FILE, ExportOptions, export_run
     is_bundle = night is not None and (run / BUNDLE_FILE).is_file()
-    network = () if is_bundle else export_run(run, out, ExportOptions(name, precision))
+    network = () if is_bundle else export_run(run, out, ExportOptions(name, precision, least_agreement=least_agreement))
     beside = add_night(run if is_bundle else out, night, out) if night else ()
     with ui.progress("exporting", None) as bar:
         for event in chain(network, beside):
             bar.show(f"{event.step} {event.graph}")
             if event.difference is not None:
                 ui.note(f"{event.graph}: differs from torch by {event.difference:.1e} at most")
+            if event.agreement is not None:
+                told = ", ".join(
+                    f"{name} {value}" for name, value in event.agreement.to_json().items() if name != NIGHT
+                )
+                ui.note(f"int8 against float32 on a simulated night: {told}")
     ui.note(f"Bundle in {out}: use it with --model {out}.")
