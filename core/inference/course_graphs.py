@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.inference.engine import Engine
+from core.inference.events import NEEDED_CHANNELS
 from core.language.band_course import EEGS, band_course, chin_tone, night_features
-from core.psg.preprocess import traces_of
+from core.psg.preprocess import EPOCH_SECONDS, traces_of
 from core.psg.scoring import EVENT_TYPES, STAGES, Event
 from core.psg.store import PreparedStudy
 
@@ -66,7 +67,7 @@ def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def event_probabilities(study: PreparedStudy, engine: Engine) -> NDArray[np.float64] | None:
-    """Read in each second of a night which events go on.
+    """Read in each second of a night which events go on; none do while no channel that would show them is usable.
 
     Returns
     -------
@@ -83,7 +84,11 @@ def event_probabilities(study: PreparedStudy, engine: Engine) -> NDArray[np.floa
         start, stop = max(first - MARGIN, 0), min(first + BLOCK + MARGIN, len(course))
         scores = engine.score(EVENTS_GRAPH, course[None, start:stop])[0].astype(np.float64)
         parts.append(scores[first - start : first - start + BLOCK])
-    return np.asarray(1 / (1 + np.exp(-np.concatenate(parts))), np.float64)
+    told = np.asarray(1 / (1 + np.exp(-np.concatenate(parts))), np.float64)
+    for kind, channels in NEEDED_CHANNELS.items():
+        unseen = ~(study.present(channels) > 0).any(axis=1)
+        told[np.repeat(unseen, EPOCH_SECONDS), EVENT_TYPES.index(kind)] = 0.0
+    return told
 
 
 def detected_events(probabilities: NDArray[np.float64], thresholds: Mapping[str, float]) -> tuple[Event, ...]:

@@ -191,7 +191,7 @@ _FINDERS: tuple[tuple[str, Callable[[Contents, str], Iterable[Moment]]], ...] = 
     (r"desaturation index", _events("desaturation")),
     (r"below 90", _below_90),
     (r"saturation|below 90", _lowest),
-    (r"^Scored were|^The model found|measured signals show", _counted),
+    (r"^The scoring lists|^The model found|measured signals show", _counted),
     (r"the index was|by position it was", _by_state),
     (r"hypopnea|respiratory event|breathing event|AASM criteria", _events(*BREATHING)),
     (r"Body position|The sleeper lay", _positions),

@@ -22,6 +22,7 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("N3", "N3, %", ".0f"),
     ("R", "REM, %", ".0f"),
     ("ahi", "AHI, /h", ".1f"),
+    ("rei", "REI, /h", ".1f"),
     ("odi3", "ODI 3 %, /h", ".1f"),
     ("spo2_min", "Lowest SpO₂, %", ".0f"),
     ("arousal_index", "Arousals, /h", ".1f"),
@@ -61,6 +62,7 @@ def index_figures(contents: Contents) -> dict[str, Any]:
             "sleep_efficiency",
             "sleep_latency",
             "ahi",
+            "rei",
             "odi3",
             "spo2_min",
             "arousal_index",
@@ -75,13 +77,19 @@ def index_figures(contents: Contents) -> dict[str, Any]:
 
 
 def index_page(rows: Sequence[IndexRow]) -> str:
-    """Write the index as one HTML file; rows stand in the order given until a heading is clicked."""
+    """Write the index as one HTML file; rows stand in the order given until a heading is clicked.
+
+    A figure that no study has gets no column.
+    """
+    columns = [column for column in COLUMNS if any(row.figures.get(column[0]) is not None for row in rows)]
     heads = [element("th", element("button", "Study", type="button"), scope="col", aria_sort="none")]
     heads += [
-        element("th", element("button", title, type="button"), scope="col", aria_sort="none") for _, title, _ in COLUMNS
+        element("th", element("button", title, type="button"), scope="col", aria_sort="none") for _, title, _ in columns
     ]
     head = element("tr", heads[0], element("th", "Hypnogram", scope="col"), *heads[1:])
-    table = element("table", element("thead", head), element("tbody", joined([_row(row) for row in rows])), id="index")
+    table = element(
+        "table", element("thead", head), element("tbody", joined([_row(row, columns) for row in rows])), id="index"
+    )
     several = "1 study" if len(rows) == 1 else f"{len(rows)} studies"
     body = (
         element(
@@ -97,12 +105,12 @@ def index_page(rows: Sequence[IndexRow]) -> str:
     return document("Sleep reports", joined(list(body)), asset("index.js"))
 
 
-def _row(row: IndexRow) -> Markup:
+def _row(row: IndexRow, columns: Sequence[tuple[str, str, str]]) -> Markup:
     name = element("a", row.study, href=quote(row.file)) if row.file else Markup(element("span", row.study))
     first = element("th", name, scope="row", data_value=row.study)
     if not row.file:
-        return element("tr", first, element("td", row.message, colspan=len(COLUMNS) + 1, class_="note"))
-    cells = [_cell(row.figures.get(key), form) for key, _, form in COLUMNS]
+        return element("tr", first, element("td", row.message, colspan=len(columns) + 1, class_="note"))
+    cells = [_cell(row.figures.get(key), form) for key, _, form in columns]
     return element("tr", first, element("td", _small(str(row.figures.get("stages", "")))), *cells)
 
 

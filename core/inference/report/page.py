@@ -132,7 +132,7 @@ def _prose(told: list[list[Sentence]]) -> Markup:
 def _key_figures(contents: Contents) -> Markup:
     rows = key_figures(contents.summary["statistics"])
     if contents.agreement is not None:
-        rows = [*rows, ("Agreement with the model, κ", f"{contents.agreement.figures.kappa:.2f}")]
+        rows = [*rows, ("Model agreement, κ", f"{contents.agreement.figures.kappa:.2f}")]
     cells = [element("div", element("dt", label), element("dd", value)) for label, value in rows]
     return element("dl", joined(cells), class_="key")
 
@@ -179,11 +179,15 @@ def _legend(track: Track) -> Markup:
     return Markup(f'<svg class="legends" width="{width:g}" height="10" aria-hidden="true">{legend(track)}</svg>')
 
 
+_LAST = ' class="last"'
+"""Of a label at the end of the axis, which has no room on its right."""
+
+
 def _axis(figure: Figure) -> Markup:
     """Hours under the tracks; the script draws them anew where the axis zooms."""
     marks = [
         f'<line x1="{100 * s / figure.duration:.3f}%" x2="{100 * s / figure.duration:.3f}%" y1="0" y2="5"/>'
-        f'<text x="{100 * s / figure.duration:.3f}%" y="17">{label}</text>'
+        f'<text x="{100 * s / figure.duration:.3f}%" y="17"{_LAST if s > 0.99 * figure.duration else ""}>{label}</text>'
         for s, label in hours_of(figure.duration, figure.start)
     ]
     return element(

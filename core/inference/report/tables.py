@@ -21,13 +21,20 @@ Rows = Sequence[tuple[str, str]]
 
 
 def statistics_groups(statistics: Mapping[str, Any]) -> list[tuple[str, Rows]]:
-    """Give the night's figures in groups, each a name and rows of label and value."""
-    return [
-        ("Sleep", _sleep_rows(statistics)),
-        ("Stages, and their share of sleep", _stage_rows(statistics)),
-        ("Breathing", _breathing_rows(statistics)),
-        ("Oxygen, heart, movement", _body_rows(statistics)),
-    ]
+    """Give the night's figures in groups, each a name and rows of label and value.
+
+    Where sleep was not scored only what is known is listed: most figures are of sleep.
+    """
+    sleep, stages = _sleep_rows(statistics), _stage_rows(statistics)
+    breathing, body = _breathing_rows(statistics), _body_rows(statistics)
+    if statistics["total_sleep_time"] is None:
+        sleep, stages, breathing, body = _known(sleep), [], _known(breathing), _known(body)
+    names = ("Sleep", "Stages, and their share of sleep", "Breathing", "Oxygen, heart, movement")
+    return [(name, rows) for name, rows in zip(names, (sleep, stages, breathing, body), strict=True) if rows]
+
+
+def _known(rows: Rows) -> Rows:
+    return [row for row in rows if row[1] != UNKNOWN]
 
 
 def _sleep_rows(night: Mapping[str, Any]) -> Rows:
@@ -93,14 +100,19 @@ def _figure(value: float | None, form: str, unit: str = "") -> str:
 
 
 def key_figures(statistics: Mapping[str, Any]) -> Rows:
-    """The figures that a reader looks for first."""
-    index = (
-        ("Apnea-hypopnea index", statistics["ahi"]) if statistics["rei"] is None else ("Event index", statistics["rei"])
-    )
+    """The figures that a reader looks for first; others where sleep was not scored."""
+    if statistics["total_sleep_time"] is None:
+        return [
+            ("Recording", _minutes(statistics["recording_time"])),
+            ("Respiratory event index", _figure(statistics["rei"], ".1f", " /h")),
+            ("Desaturation index, 3 %", _figure(statistics["odi3"], ".1f", " /h")),
+            ("Lowest saturation", _figure(statistics["spo2_min"], ".0f", " %")),
+            ("Mean heart rate", _figure(statistics["heart_rate_mean"], ".0f", " bpm")),
+        ]
     return [
         ("Total sleep time", _minutes(statistics["total_sleep_time"])),
         ("Sleep efficiency", _figure(statistics["sleep_efficiency"], ".0f", " %")),
-        (index[0], _figure(index[1], ".1f", " /h")),
+        ("Apnea-hypopnea index", _figure(statistics["ahi"], ".1f", " /h")),
         ("Lowest saturation", _figure(statistics["spo2_min"], ".0f", " %")),
         ("Arousal index", _figure(statistics["arousal_index"], ".1f", " /h")),
     ]

@@ -105,6 +105,21 @@ def test_a_night_holds_the_graphs_events(night_engine: Engine, toned: tuple[Prep
     assert night.found_by["central_apnea"] == "model"
 
 
+def test_an_event_ends_where_nothing_would_show_it(
+    night_engine: Engine, toned: tuple[PreparedStudy, tuple[str, ...]]
+) -> None:
+    study = toned[0]
+    flow = study.signals.copy()
+    flow[9:20, MODEL_CHANNELS.index("AF")] = 0  # from 270 s on nothing was recorded, for five minutes and a half
+    states = study.states.copy()
+    states[9:20, COLUMN["AF"]] = int(State.GAP)
+    told = event_probabilities(replace(study, signals=flow, states=states), night_engine)
+    assert told is not None
+    breathing = [EVENT_TYPES.index(kind) for kind in ("obstructive_apnea", "central_apnea", "mixed_apnea", "hypopnea")]
+    assert (told[270:600, breathing] == 0).all()
+    assert (told[:270, breathing] > 0).all()
+
+
 def test_a_long_night_is_read_in_blocks_without_a_seam(
     night_engine: Engine, toned: tuple[PreparedStudy, tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,9 @@
 let undone = []; // what brings back the state before each step
 let reviewed = new Set(); // epochs that were looked at and decided
 let chosenEvent = null;
+let removed = {}; // {epoch, onset} of the event that was removed last: the next one is looked for behind it
+let savedText = ""; // the scoring as it was read or last saved
+let keeps = true; // whether this browser keeps corrections for the next visit
 const LEAST = { arousal: 3, limb_movement: 0.5 }; // seconds; others 10 (AASM manual)
 const GUESS = { AF: "hypopnea", THX: "hypopnea", ABD: "hypopnea", SPO2: "desaturation", EMG_CHIN: "limb_movement" };
 const tenth = (value) => Math.round(10 * value) / 10;
@@ -61,13 +64,15 @@ function finishEvent(event, told) {
 function removeEvent() {
   if (!chosenEvent) return say("No event is chosen; E chooses one.");
   remember();
+  removed = { epoch: current, onset: chosenEvent.onset };
   events.splice(events.indexOf(chosenEvent), 1);
   finishEvent(null, "Event removed.");
 }
 
-function retypeEvent() {
+function retypeEvent(step) {
   if (!chosenEvent) return say("No event is chosen; E chooses one.");
-  alterEvent((event) => { event.type = night.types[(night.types.indexOf(event.type) + 1) % night.types.length]; });
+  const count = night.types.length;
+  alterEvent((event) => { event.type = night.types[(night.types.indexOf(event.type) + step + count) % count]; });
 }
 
 function moveEvent(start, end) {
@@ -88,16 +93,32 @@ function alterEvent(alter) {
   finishEvent(event, labelOf(event));
 }
 
-function chooseNext() {
-  const here = eventsIn(current);
-  chosenEvent = here.length ? here[(here.indexOf(chosenEvent) + 1) % here.length] : null;
+function choose(event) {
+  chosenEvent = event;
   redrawEpoch();
-  say(chosenEvent ? labelOf(chosenEvent) : "There is no event in this epoch.");
+}
+
+/** The next event in time, or the one before: from the chosen one, or else from this epoch on. */
+function chooseNext(step) {
+  const from = removed.epoch === current ? removed.onset : -Infinity;
+  const ahead = events.findIndex((event) => event.onset + event.duration > current * night.seconds && event.onset >= from);
+  const after = ahead < 0 ? events.length : ahead;
+  const event = events[chosenEvent ? events.indexOf(chosenEvent) + step : step > 0 ? after : after - 1];
+  if (!event) return say(step > 0 ? "There is no event after this." : "There is no event before this.");
+  if (!eventsIn(current).includes(event)) showEpoch(Math.floor(event.onset / night.seconds));
+  choose(event);
+  say(labelOf(event));
 }
 
 function chooseAt(time) {
-  chosenEvent = eventsIn(current).find((event) => event.onset <= time && event.onset + event.duration >= time) ?? null;
-  redrawEpoch();
+  choose(eventsIn(current).find((event) => event.onset <= time && event.onset + event.duration >= time) ?? null);
+}
+
+/** What can be done with the chosen event, for those who have no keyboard. */
+function drawEventTools() {
+  byId("event-tools").hidden = chosenEvent === null;
+  byId("signals-hint").hidden = chosenEvent !== null;
+  if (chosenEvent) byId("event-type").value = chosenEvent.type;
 }
 
 const storeName = () => `sleepcli review ${night.key}`;
@@ -107,7 +128,9 @@ function keep() {
   try {
     if (untouched) localStorage.removeItem(storeName());
     else localStorage.setItem(storeName(), JSON.stringify({ stages: stages.join(""), events, reviewed: [...reviewed] }));
+    keeps = true;
   } catch {
+    keeps = false;
     byId("screen-note").textContent = "This browser keeps nothing for this page: save the scoring before you close it.";
   }
 }
@@ -124,6 +147,7 @@ function startOver() {
 
 function recall() {
   startOver();
+  savedText = scoringText();
   try {
     const kept = JSON.parse(localStorage.getItem(storeName()) ?? "null");
     if (!kept || kept.stages.length !== night.epochs) return;
@@ -153,5 +177,7 @@ function save() {
   link.click();
   link.remove();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  savedText = scoringText();
+  drawCount();
   say("The scoring is saved; put it beside the study, or give it with --scoring.");
 }

@@ -33,6 +33,7 @@ function redrawEpoch() {
   drawStages();
   drawCaptions();
   drawSignals();
+  drawEventTools();
   const told = eventsIn(current).map(labelOf).join(", ") || "no events";
   byId("signals").setAttribute("aria-label", `Signals of epoch ${current}, stage ${NAMES[stages[current]]}, ${told}`);
   const mark = byId("overview").querySelector("rect.here");
@@ -67,7 +68,7 @@ function drawCaptions() {
   });
   if (found.length) {
     const rows = found.map((event) => made("li", {}, made("button", {
-      type: "button", onclick: () => { chosenEvent = event; redrawEpoch(); },
+      type: "button", onclick: () => choose(event),
     }, `${clock(event.onset)} ${labelOf(event)}`)));
     parts.push(made("h3", {}, "Events"), made("ol", { class: "list" }, ...rows));
   }
@@ -81,6 +82,8 @@ function human() {
   const [was, now] = [night.stages[current], stages[current]];
   const told = [];
   if (was !== now) told.push(`Corrected from ${NAMES[was]} to ${NAMES[now]}; the caption below is of the stage as it was read.`);
+  const here = (list) => JSON.stringify(list.filter((event) => overlaps(event, current)));
+  if (here(events) !== here(readEvents())) told.push("Events were corrected; the caption below has them as they were read.");
   if (night.source === "scoring" && night.model && night.model[current] !== was) {
     told.push(`Scored ${NAMES[was]}, the model says ${NAMES[night.model[current]]}.`);
   }

@@ -52,5 +52,6 @@ function probability(epoch, letter) {
   return row.some((value) => value > 0) ? row[column] / 1000 : NaN;
 }
 
-const eventsIn = (epoch) =>
-  events.filter((event) => event.onset < (epoch + 1) * night.seconds && event.onset + event.duration > epoch * night.seconds);
+const overlaps = (event, epoch) =>
+  event.onset < (epoch + 1) * night.seconds && event.onset + event.duration > epoch * night.seconds;
+const eventsIn = (epoch) => events.filter((event) => overlaps(event, epoch));

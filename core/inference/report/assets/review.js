@@ -57,7 +57,7 @@ function redrawReview() {
   byId("events-title").hidden = byId("event-queue").hidden = !shaky.length;
   byId("event-queue").replaceChildren(...shaky.map((event) => {
     const epoch = Math.floor(event.onset / night.seconds);
-    const open = () => { showEpoch(epoch); chosenEvent = event; redrawEpoch(); };
+    const open = () => { showEpoch(epoch); choose(event); };
     return made("li", { "data-epoch": epoch }, made("button", { type: "button", onclick: open },
       made("b", {}, clock(event.onset)), ` ${labelOf(event)}`));
   }));
@@ -70,7 +70,8 @@ function drawCount() {
   const altered = stages.filter((letter, k) => letter !== night.stages[k]).length;
   byId("threshold-value").textContent = Number(byId("threshold").value).toFixed(2);
   const unsure = night.probabilities ? `${queue.length} doubtful epochs, ${rest} left` : "No model has staged this night, so nothing tells which epochs are doubtful";
-  byId("review-count").textContent = `${unsure}; ${altered} changed.`;
+  const open = scoringText() === savedText ? "" : ", not saved yet";
+  byId("review-count").textContent = `${unsure}; ${altered} changed${open}.`;
 }
 
 function markQueue() {
@@ -109,8 +110,8 @@ function reviewKey(event) {
   if (letter) return decide(letter, event.shiftKey), true;
   const actions = {
     Enter: () => decide(null, event.shiftKey), ArrowDown: () => stepInQueue(1), ArrowUp: () => stepInQueue(-1),
-    u: undo, U: undo, s: save, S: save, e: chooseNext, E: chooseNext, n: newEvent, N: newEvent, x: removeEvent, X: removeEvent,
-    Delete: removeEvent, t: retypeEvent, T: retypeEvent,
+    u: undo, U: undo, s: save, S: save, e: () => chooseNext(1), E: () => chooseNext(-1), n: newEvent, N: newEvent,
+    x: removeEvent, X: removeEvent, Delete: removeEvent, t: () => retypeEvent(1), T: () => retypeEvent(-1),
     "[": () => moveEvent(-0.5, 0), "]": () => moveEvent(0.5, 0), "{": () => moveEvent(0, -0.5), "}": () => moveEvent(0, 0.5),
   };
   const action = actions[event.key];
@@ -123,6 +124,20 @@ function bindReview() {
   byId("tab-review").addEventListener("click", openReview);
   byId("undo").addEventListener("click", undo);
   byId("save").addEventListener("click", save);
+  byId("event-type").append(...night.types.map((type, k) => made("option", { value: type }, night.labels[k])));
+  byId("event-type").addEventListener("change", (event) => {
+    const type = event.target.value;
+    event.target.blur();
+    alterEvent((altered) => { altered.type = type; });
+  });
+  byId("event-remove").addEventListener("click", removeEvent);
+  for (const button of document.querySelectorAll("[data-move]")) {
+    const [start, end] = button.dataset.move.split(" ").map(Number);
+    button.addEventListener("click", () => moveEvent(start, end));
+  }
+  window.addEventListener("beforeunload", (event) => {
+    if (!keeps && scoringText() !== savedText) event.preventDefault();
+  });
   byId("discard").addEventListener("click", () => {
     remember();
     startOver();

@@ -4,17 +4,20 @@ function isTyping(target) {
 }
 
 function pressed(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey) {
-    if (event.key === "z" && (event.ctrlKey || event.metaKey) && !isTyping(event.target)) { event.preventDefault(); undo(); }
+  const bracket = "[]{}".includes(event.key) && !event.metaKey; // many keyboards have them on AltGr
+  if ((event.ctrlKey || event.metaKey || event.altKey) && !bracket) {
+    const action = event.altKey || isTyping(event.target) ? undefined : { z: undo, s: save }[event.key];
+    if (action) { event.preventDefault(); action(); }
     return;
   }
-  if (event.key === "Escape") { event.target.blur(); markTimes([]); return; }
+  if (event.key === "Escape") { event.target.blur(); markTimes([]); choose(null); return; }
   if (isTyping(event.target)) return;
   if (event.key === "Enter" && event.target.closest("button, a, summary")) return;
   const steps = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10 };
   if (event.key in steps && event.target.closest("input, [role=tablist]") === null) showEpoch(current + steps[event.key]);
   else if (event.key === "/") { showTab("search"); byId("search").focus(); byId("bench").scrollIntoView(); }
   else if (event.key === "v" || event.key === "V") openReview();
+  else if (event.key === "g" || event.key === "G") { byId("go").focus(); byId("bench").scrollIntoView(); }
   else if (event.key === "+" || event.key === "=") zoom(0.5, (current + 0.5) * night.seconds);
   else if (event.key === "-") zoom(2);
   else if (shownTab() !== "review" || !reviewKey(event)) return;

@@ -31,8 +31,9 @@ function drawAxis() {
   const start = night.start ?? 0;
   const marks = [];
   for (let time = Math.ceil((view.from + start) / step) * step - start; time <= view.to; time += step) {
-    const x = `${(100 * (time - view.from)) / span}%`;
-    const label = drawn("text", { x, y: 17 });
+    const share = (time - view.from) / span;
+    const x = `${100 * share}%`;
+    const label = drawn("text", { x, y: 17, class: share > 0.99 ? "last" : "" });
     label.textContent = clock(time, false);
     marks.push(drawn("line", { x1: x, x2: x, y1: 0, y2: 5 }), label);
   }
@@ -64,7 +65,23 @@ function timeAt(pointer) {
 
 function bindTimeline() {
   const tracks = byId("tracks");
-  const brush = byId("brush");
+  bindMouse(tracks, byId("brush"));
+  bindTouch(tracks);
+  const actions = {
+    in: () => zoom(0.5, inView(current) ? (current + 0.5) * night.seconds : undefined), out: () => zoom(2),
+    back: () => pan(-0.5), on: () => pan(0.5), all: () => setView(0, total()),
+  };
+  for (const button of document.querySelectorAll("[data-zoom]")) {
+    button.addEventListener("click", () => actions[button.dataset.zoom]());
+  }
+  window.addEventListener("resize", drawAxis);
+  let before = null;
+  window.addEventListener("beforeprint", () => { before = { ...view }; setView(0, total()); });
+  window.addEventListener("afterprint", () => before && setView(before.from, before.to));
+}
+
+/** A click shows an epoch, a drag zooms to what it spans, Ctrl and the wheel zoom, Shift and the wheel pan. */
+function bindMouse(tracks, brush) {
   let begun = null;
   tracks.addEventListener("pointerdown", (event) => {
     if (event.button === 0 && event.pointerType !== "touch") begun = { x: event.clientX, time: timeAt(event) };
@@ -96,17 +113,32 @@ function bindTimeline() {
     if (event.shiftKey) pan(Math.sign(event.deltaY || event.deltaX) / 10);
     else zoom(event.deltaY > 0 ? 1.25 : 0.8, timeAt(event));
   }, { passive: false });
-  const actions = {
-    in: () => zoom(0.5, inView(current) ? (current + 0.5) * night.seconds : undefined), out: () => zoom(2),
-    back: () => pan(-0.5), on: () => pan(0.5), all: () => setView(0, total()),
-  };
-  for (const button of document.querySelectorAll("[data-zoom]")) {
-    button.addEventListener("click", () => actions[button.dataset.zoom]());
+}
+
+/** A finger pans, two zoom: the times under them stay under them. Up and down, the page scrolls. */
+function bindTouch(tracks) {
+  const fingers = new Map(); // {clientX, time} by pointer
+  const hold = () => { for (const finger of fingers.values()) finger.time = timeAt(finger); };
+  tracks.addEventListener("pointerdown", (event) => {
+    if (event.pointerType !== "touch") return;
+    fingers.set(event.pointerId, { clientX: event.clientX });
+    hold();
+  });
+  tracks.addEventListener("pointermove", (event) => {
+    if (!fingers.has(event.pointerId)) return;
+    fingers.get(event.pointerId).clientX = event.clientX;
+    const box = byId("axis").getBoundingClientRect();
+    const [a, b] = fingers.values();
+    const share = (finger) => (finger.clientX - box.left) / box.width;
+    const apart = b ? share(b) - share(a) : 0;
+    if (b && (Math.abs(apart) < 0.02 || (b.time - a.time) / apart <= 0)) return; // the fingers touch, or have crossed
+    const span = b ? Math.min(total(), Math.max(SHORTEST, (b.time - a.time) / apart)) : view.to - view.from;
+    const from = Math.max(0, Math.min(total() - span, a.time - share(a) * span));
+    setView(from, from + span);
+  });
+  for (const end of ["pointerup", "pointercancel"]) {
+    tracks.addEventListener(end, (event) => { if (fingers.delete(event.pointerId)) hold(); });
   }
-  window.addEventListener("resize", drawAxis);
-  let before = null;
-  window.addEventListener("beforeprint", () => { before = { ...view }; setView(0, total()); });
-  window.addEventListener("afterprint", () => before && setView(before.from, before.to));
 }
 
 const inView = (epoch) => epoch * night.seconds >= view.from && (epoch + 1) * night.seconds <= view.to;

@@ -200,13 +200,16 @@ function labelOf(event) {
   return `${night.labels[night.types.indexOf(event.type)]} ${event.duration.toFixed(0)} s${sure}`;
 }
 
+/** A click chooses an event, a drag makes one; a finger chooses one, or swipes to the next epoch. */
 function bindSignals() {
   const canvas = byId("signals");
+  let touched = null;
   const secondsAt = (pointer) => {
     const box = canvas.getBoundingClientRect();
     return Math.max(0, Math.min(night.seconds, ((pointer.clientX - box.left - GUTTER) / (box.width - GUTTER)) * night.seconds));
   };
   canvas.addEventListener("pointerdown", (event) => {
+    if (event.pointerType === "touch") touched = { x: event.clientX, y: event.clientY };
     if (event.button !== 0 || event.pointerType === "touch") return;
     const y = event.clientY - canvas.getBoundingClientRect().top;
     const row = rowsOf(canvas.clientHeight - 20).find((place) => y < place.end);
@@ -219,7 +222,15 @@ function bindSignals() {
     [dragged.from, dragged.to] = [dragged.begun, secondsAt(event)].sort((a, b) => a - b);
     drawSignals();
   });
-  canvas.addEventListener("pointerup", () => {
+  canvas.addEventListener("pointercancel", () => { touched = dragged = null; });
+  canvas.addEventListener("pointerup", (event) => {
+    if (touched) {
+      const [across, down] = [event.clientX - touched.x, event.clientY - touched.y];
+      touched = null;
+      if (Math.abs(across) > Math.max(50, 2 * Math.abs(down))) showEpoch(current - Math.sign(across));
+      else if (Math.hypot(across, down) < 10) chooseAt(current * night.seconds + secondsAt(event));
+      return;
+    }
     const span = dragged;
     dragged = null;
     if (span && span.to - span.from >= 0.5) addEvent(span);
