@@ -109,12 +109,15 @@ def _margin(asked: Condition, values: NDArray[np.float64]) -> NDArray[np.float64
     beyond = bound - values if asked.relation in ("<", "<=") else values - bound
     if asked.relation in ("=", "!="):
         return np.ones(len(values))
-    step = STEPS.get(asked.column) or _step(asked.column, bound)
+    step = step_of(asked.column, bound)
     steps = np.clip(beyond / step, 0.0, ENOUGH) + 0.25  # a figure at its bound still counts a little
     return np.asarray(steps / (steps + 1.0), np.float64)
 
 
-def _step(column: str, bound: float) -> float:
+def step_of(column: str, bound: float) -> float:
+    """How far a figure lies from a bound beyond the doubt of measuring, in the column's unit."""
+    if column in STEPS:
+        return STEPS[column]
     if COLUMNS[column] == INTEGER or column.endswith("_count"):
         return 1.0
     return LENGTH_STEP if column.endswith(_LENGTHS) else SHARE_STEP * max(abs(bound), 0.1)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import UsageError
+from core.inference.caption_query import ToldFacts, read_caption
 from core.inference.caption_words import asked_words, coverage
 from core.inference.clarity import Clarity
 from core.inference.conditions import Question, quoted_name
@@ -86,11 +87,13 @@ class Asked:
     """Study and epoch whose likes are wanted; it is not its own hit."""
     expression: str = ""
     """The part of `where` that the caller wrote."""
+    caption: ToldFacts | None = None
+    """What the question claims, where it is a caption: it filters nothing; the epoch that it tells of is looked for."""
 
     @property
-    def clarity(self) -> Clarity:
-        """What is told of how clearly the conditions hold; nothing where likeness to an epoch ranks."""
-        return Clarity(self.question.clauses if self.like is None else ())
+    def clarity(self) -> Clarity | ToldFacts:
+        """What tells how clearly the conditions hold, or a caption agrees; nothing where likeness to an epoch ranks."""
+        return self.caption or Clarity(self.question.clauses if self.like is None else ())
 
     def scores(self, rows: Mapping[str, Sequence[Any]], embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
         """Score epochs, [N], to `SCORE_DIGITS`.
@@ -115,7 +118,8 @@ class Asked:
 
     def __str__(self) -> str:
         joined = " and " if self.question.clauses else ", "
-        parts = [joined.join(text for text in (self.expression, str(self.question)) if text)]
+        asked = str(self.caption or self.question)
+        parts = [joined.join(text for text in (self.expression, asked) if text)]
         if self.like is not None:
             parts.append(f"ranked by likeness to epoch {self.like[1]} of {self.like[0]}")
         return ", ".join(part for part in parts if part) or "all epochs"
@@ -164,7 +168,8 @@ def ask(text: str, store: Store, engine: Engine, wishes: Wishes | None = None) -
         Nothing is asked, the expression is none, or there is no such epoch.
     """
     wishes = wishes or Wishes()
-    question = understand(text)
+    caption = read_caption(text) if not wishes.like else None
+    question = understand(text) if caption is None else Question(text.strip())
     expression = checked_expression(wishes.where) if wishes.where.strip() else ""
     where = " AND ".join(part for part in (question.sql, expression) if part)
     if wishes.like:
@@ -177,9 +182,16 @@ def ask(text: str, store: Store, engine: Engine, wishes: Wishes | None = None) -
         return Asked(question, where, rows[epoch], asked_words(question.rest), wishes.limit, (study, epoch), expression)
     if not question.text and not expression:
         raise UsageError("Nothing is asked.", "Give a question, --where or --like.")
-    ranking = question.rest or question.text
-    vector = engine.embed_texts([ranking])[0] if ranking else None
-    return Asked(question, where, vector, asked_words(question.rest), wishes.limit, None, expression)
+    vector = _meaning(caption.texts if caption else (question.rest or question.text,), engine)
+    return Asked(question, where, vector, asked_words(question.rest), wishes.limit, None, expression, caption)
+
+
+def _meaning(texts: Sequence[str], engine: Engine) -> NDArray[np.float32] | None:
+    """The mean direction of some texts, [D]; None where there is none."""
+    if not any(texts):
+        return None
+    mean = engine.embed_texts(texts).astype(np.float64).mean(axis=0)
+    return np.asarray(mean / np.linalg.norm(mean), np.float32) if len(texts) > 1 else engine.embed_texts(texts)[0]
 
 
 def place_of(text: str, what: str) -> tuple[str, int]:

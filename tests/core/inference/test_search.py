@@ -11,8 +11,9 @@ from core.inference.bouts import bouts_of
 from core.inference.caption_words import asked_words, coverage, tokens_of
 from core.inference.engine import Engine
 from core.inference.epoch_table import StudyTable
+from core.inference.night import NightOptions, read_night
 from core.inference.patients import studies_of
-from core.inference.search import WORDS_SHARE, Wishes, ask, hits_of, index_study, search
+from core.inference.search import WORDS_SHARE, Wishes, ask, hits_of, index_night, index_study, search
 from core.inference.store import MemoryStore
 from core.language.measure import EpochMeasurements
 from core.psg.scoring import Event, Scoring
@@ -126,6 +127,20 @@ def test_likes_of_an_epoch_leave_it_out(engine: Engine, scored: StudyTable) -> N
             ask("", store, engine, Wishes(like=wrong))
     with pytest.raises(UsageError, match="Nothing is asked"):
         ask("", store, engine)
+
+
+def test_a_caption_finds_the_epoch_that_it_tells_of(engine: Engine, make_study) -> None:
+    study = make_study()
+    table = index_night(study, read_night(study, engine, NightOptions(("cardiac", "brain"))))
+    store = MemoryStore([table])
+    told = [" ".join(filter(None, (table.columns[f"caption_{d}"][n] for d in ("brain", "cardiac")))) for n in range(12)]
+    asked = ask(told[4], store, engine)
+    assert asked.caption is not None
+    assert asked.where == ""
+    hits = hits_of(asked, store)
+    alike = {n for n in range(12) if told[n] == told[4]}
+    assert hits[0].epoch in alike
+    assert "like an epoch of" in str(asked)
 
 
 def test_bouts_are_runs_of_epochs_with_a_pause_of_one(engine: Engine, make_study) -> None:
