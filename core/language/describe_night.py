@@ -28,7 +28,7 @@ _COUNTED = {
     "rera": ("respiratory effort-related arousal", "respiratory effort-related arousals"),
 }
 _COUNTERS = {
-    "scoring": "Scored were",
+    "scoring": "The scoring lists",
     "model": "The model found",
     "measurements": "By rule, the measured signals show",
 }
@@ -102,7 +102,7 @@ def _sleep(night: "NightStatistics", rng: Random) -> list[str]:
     if night.rem_latency is not None:
         latencies.append(f"REM sleep followed {minutes_text(night.rem_latency)} after sleep onset")
     if night.wake_after_sleep_onset is not None:
-        latencies.append(f"wake after sleep onset amounts to {minutes_text(night.wake_after_sleep_onset)}")
+        latencies.append(f"wake after sleep onset amounted to {minutes_text(night.wake_after_sleep_onset)}")
     if latencies:
         told.append(_begun(joined(latencies)))
     return told
@@ -117,7 +117,7 @@ def _stages(night: "NightStatistics", rng: Random) -> list[str]:
     told = []
     if shares and night.total_sleep_time:
         listed = joined([f"{share:.0f}% {name}" for name, share in shares if share > 0])
-        told.append(rng.choice((f"The sleep consists of {listed}.", f"Sleep was made up of {listed}.")))
+        told.append(rng.choice((f"Sleep consisted of {listed}.", f"Sleep was made up of {listed}.")))
     absent = [name for name, share in shares if share == 0]
     if absent and night.total_sleep_time:
         told.append(f"There was no {joined(absent, 'or')}.")

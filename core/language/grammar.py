@@ -69,12 +69,13 @@ def render(
     values
         Text by measurement name, at least one of the group's.
     comma_only
-        Join a list with commas, or end it with "and".
+        Join a list of `{items}` with commas, or end it with "and"; a list of `{valued}`, which is in a sentence with
+        a verb, always ends with "and".
     sites
         Names of the signals that stand in for channels: a sentence about such a channel names the signal.
     """
     site = {group.channel: sites[group.channel]} if group.channel in sites else {}
-    if site and show_sites(wording, site) == wording:
+    if (site and show_sites(wording, site) == wording) or _is_no_range(group, values):
         wording = group.lists[0]
     wording = show_sites(wording, site)
     if "{items}" not in wording and "{valued}" not in wording:
@@ -87,8 +88,14 @@ def render(
         for item in group.items
         if item.name in values
     ]
-    text = ", ".join(parts) if comma_only else joined(parts)
+    text = ", ".join(parts) if comma_only and not valued else joined(parts)
     return sentence(wording.format(items=text, valued=text))
+
+
+def _is_no_range(group: Group, values: Mapping[str, str]) -> bool:
+    """Whether the least and the largest value read alike: nobody says "from 97% to 97%"."""
+    low, high = values.get(f"{group.key}_min"), values.get(f"{group.key}_max")
+    return low is not None and low == high
 
 
 def value_texts(group: Group, values: Mapping[str, float], slots: bool) -> dict[str, str]:

@@ -155,8 +155,8 @@ GROUPS: tuple[Group, ...] = (
         ),
         ("airflow {items}", "airflow: {items}", "in the airflow, {items}"),
         (
-            "air flows at {airflow_rate} with interval variability {airflow_variability}, flatness {flow_flatness}"
-            " and amplitude {airflow_amplitude} of the baseline",
+            "the airflow cycles at {airflow_rate} with interval variability {airflow_variability}, flatness"
+            " {flow_flatness} and amplitude {airflow_amplitude} of the baseline",
         ),
         channel="AF",
     ),
@@ -167,7 +167,7 @@ GROUPS: tuple[Group, ...] = (
         ("{items}",),
         (
             "the thoraco-abdominal phase is {effort_phase}",
-            "thorax and abdomen move {effort_phase} apart",
+            "thorax and abdomen move {effort_phase} out of phase",
             "the efforts are {effort_phase} out of phase",
         ),
     ),
@@ -187,7 +187,7 @@ GROUPS: tuple[Group, ...] = (
         "somatic",
         (Item("position", "body position"),),
         ("{items}",),
-        ("the body position is {position}", "position: {position}", "the sleeper lies {position}"),
+        ("the body position is {position}", "position: {position}", "the sleeper's position is {position}"),
         terse_wholes=2,
     ),
 )

@@ -6,7 +6,7 @@ from functools import cache
 from random import Random
 
 from core.language.facts import EPOCH_SECONDS, time_token
-from core.language.grammar import SEPARATOR, sentence
+from core.language.grammar import SEPARATOR, joined, sentence
 from core.language.phrases import EVENT_NAMES, EVENT_WORDINGS, TREND_LEADS, TREND_VERBS
 from core.language.trends import Trend
 from core.psg.scoring import Event
@@ -129,8 +129,9 @@ def trend_sentence(trends: Sequence[Trend], rng: Random | None, slots: bool) -> 
         verbs = TREND_VERBS[trend.direction]
         verb = verbs[0] if rng is None or slots else rng.choice(verbs)
         parts.append(f"{verb} from {span_text(trend.start, trend.end, slots)}")
-    connector = ", " if rng is None or slots else rng.choice((", ", ", then "))
-    return sentence(f"{lead} {connector.join(parts)}")
+    then = not slots and rng is not None and rng.random() < 0.5
+    told = ", ".join(parts) if slots else ", then ".join(parts) if then else joined(parts)
+    return sentence(f"{lead} {told}")
 
 
 @cache

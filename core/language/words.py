@@ -19,7 +19,7 @@ from core.language.phrases import (
 from core.language.thresholds import CONCEPTS_OF_DOMAIN, concepts
 
 CONCEPT_WORDS: dict[str, tuple[str, ...]] = {
-    "strong_delta": ("an EEG almost wholly of delta", "overwhelming delta activity", "very strong delta power"),
+    "strong_delta": ("an EEG made almost wholly of delta", "overwhelming delta activity", "very strong delta power"),
     "delta_dominant": ("a delta-dominant EEG", "predominant delta power", "dominant delta activity"),
     "theta_prominent": ("prominent theta activity", "much theta power", "a theta-rich EEG"),
     "alpha_prominent": ("prominent alpha rhythm", "much alpha power", "an alpha-rich EEG"),
@@ -61,11 +61,11 @@ CONCEPT_WORDS: dict[str, tuple[str, ...]] = {
     "raised_tone": ("raised chin tone", "high muscle tone", "a tense chin muscle"),
     "usual_tone": ("usual chin tone", "ordinary muscle tone", "a chin tone that is usual for the night"),
     "chin_bursts": ("chin muscle bursts", "bursts of chin activity", "a twitching chin"),
-    "right_side": ("right lateral position", "a sleeper on the right side", "lying on the right"),
-    "left_side": ("left lateral position", "a sleeper on the left side", "lying on the left"),
-    "supine": ("supine position", "a sleeper on the back", "lying supine"),
-    "prone": ("prone position", "a sleeper on the stomach", "lying prone"),
-    "upright": ("upright position", "an upright body", "sitting upright"),
+    "right_side": ("right lateral position", "a sleeper on the right side", "a sleeper lying on the right"),
+    "left_side": ("left lateral position", "a sleeper on the left side", "a sleeper lying on the left"),
+    "supine": ("supine position", "a sleeper on the back", "a sleeper lying supine"),
+    "prone": ("prone position", "a sleeper on the stomach", "a sleeper lying prone"),
+    "upright": ("upright position", "an upright body", "a sleeper sitting upright"),
 }
 """Noun phrases by concept; no phrase stands for two concepts."""
 

@@ -43,7 +43,8 @@ def simulate(
         NightOptions(hours=hours, legs=legs),
         {name: followed[number % len(followed)] for number, name in enumerate(names) if followed},
     )
-    wanted = RunOptions("simulate", out, jobs, json=json, has_report=False, about={"key": f"{hours} {legs}" if legs else f"{hours}"})
+    about = {"key": f"{hours} legs" if legs else f"{hours}"}
+    wanted = RunOptions("simulate", out, jobs, json=json, has_report=False, about=about)
     rows = run_items(task, [StudyInput(out, name) for name in names], wanted, _quiet)
     _show(rows, out, json)
     finish(rows)

@@ -18,7 +18,7 @@ from core.psg.simulate.truth import Span
 LEGS = ("LEG_L", "LEG_R")
 """Names of the two channels."""
 LEAST_UV = 16.0
-"""µV rms of the weakest limb movement: well above the 8 µV over rest at which scoring sees an onset (AASM, WASM 2016)."""
+"""µV rms of the weakest limb movement: scoring sees an onset at 8 µV above rest (AASM, WASM 2016)."""
 _GRID = 32.0  # samples a second of the envelope
 _BOTH = 0.6  # share of the movements of both legs
 _BREATHED = 0.3  # share of the apneas and hypopneas at whose end the legs move; these are not scored (AASM)
@@ -64,8 +64,9 @@ def electromyograms(
 ) -> dict[str, NDArray[np.float32]]:
     """Draw the EMG of both legs for the whole night.
 
-    Limb movements last from their onset to their end (WASM 2016: 0.5 to 10 s). Not scored, and there all the same: kicks
-    of wake, twitches of less than 0.3 s in REM sleep, movements of the whole body, and the legs at the end of apneas.
+    Limb movements last from their onset to their end (WASM 2016: 0.5 to 10 s). Not scored, and there all the same:
+    kicks of wake, twitches of less than 0.3 s in REM sleep, movements of the whole body, and of the legs at the end of
+    apneas.
 
     Parameters
     ----------

@@ -76,7 +76,7 @@ def test_scored_events_stand_alone(study: PreparedStudy, engine: Engine) -> None
     for night in (measured_night(scored), read_night(scored, engine)):
         assert night.events == (hypopnea,)
         assert night.events_from == "scoring"
-    assert "Scored were 1 hypopnea." in night_summary(scored, night.staging, night)["text"]
+    assert "The scoring lists 1 hypopnea." in night_summary(scored, night.staging, night)["text"]
 
 
 def test_the_models_breathing_events_give_way_to_the_measured(study: PreparedStudy, engine: Engine) -> None:

@@ -67,7 +67,7 @@ def test_the_wording_follows_the_seed() -> None:
 
 
 def test_events_are_told_by_who_found_them() -> None:
-    assert "Scored were 40 obstructive apneas and 1 hypopnea." in describe_night(FULL, 0)
+    assert "The scoring lists 40 obstructive apneas and 1 hypopnea." in describe_night(FULL, 0)
     measured = dict.fromkeys(("obstructive_apnea", "hypopnea"), "measurements")
     mixed = replace(FULL, event_counts={**FULL.event_counts, "rera": 2}, found_by={**measured, "rera": "model"})
     text = describe_night(replace(mixed, found_by={**mixed.found_by, "arousal": "model"}), 0)
