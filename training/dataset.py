@@ -14,7 +14,7 @@ from core.language.tokenizer import Tokenizer
 from core.psg.scoring import EVENT_TYPES, STAGES
 from training.events import event_shares
 from training.losses import IGNORE
-from training.montages import WHOLE, draw, restrict
+from training.montages import WHOLE, draw, further, restrict
 from training.studies import TrainingStudy
 from training.texts import EpochTexts, TextOptions, draw_texts
 
@@ -104,8 +104,13 @@ class Reader:
         for i, (study, epoch) in enumerate(rows):
             known = self.studies[study].facts(epoch)
             shown = WHOLE if self.augmentation is None else draw(rng, self.augmentation.dropout)
-            facts = restrict(known, shown)
-            events[i] = event_shares(known, facts)
+            drawn = further(rng, self.channels, shown)
+            for c, name in enumerate(self.channels):
+                if name not in WHOLE and name not in drawn:
+                    present[i, c] = 0.0
+            beside = frozenset(name for c, name in enumerate(self.channels) if name in drawn and present[i, c])
+            facts = restrict(known, shown, beside)
+            events[i] = event_shares(known, facts, beside)
             events[i, silent] = IGNORE
             for c, name in enumerate(self.channels):
                 if name in facts.unusable:

@@ -27,7 +27,7 @@ PROMPTS_A_STEP = 3
 """Sentences a type and side that one step embeds, drawn anew at each step."""
 
 
-def event_shares(facts: EpochFacts, shown: EpochFacts) -> NDArray[np.float32]:
+def event_shares(facts: EpochFacts, shown: EpochFacts, beside: frozenset[str] = frozenset()) -> NDArray[np.float32]:
     """Say how much of an epoch each event type fills.
 
     Parameters
@@ -36,6 +36,8 @@ def event_shares(facts: EpochFacts, shown: EpochFacts) -> NDArray[np.float32]:
         Facts with all the study's channels.
     shown
         The same, restricted to the montage that is shown.
+    beside
+        Channels beside the eleven that are shown and usable.
 
     Returns
     -------
@@ -46,7 +48,7 @@ def event_shares(facts: EpochFacts, shown: EpochFacts) -> NDArray[np.float32]:
     shares = np.zeros(len(EVENT_TYPES), np.float32)
     for event in shown.events:
         shares[EVENT_TYPES.index(event.type)] += event.duration / EPOCH_SECONDS
-    can_be_seen = visible_events(shown.unusable)
+    can_be_seen = visible_events(shown.unusable, beside)
     for index, kind in enumerate(EVENT_TYPES):
         if not (facts.events_scored and kind in can_be_seen):
             shares[index] = IGNORE

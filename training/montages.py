@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from core.psg.channels import CHANNELS
 EEG = ("EEG_C3", "EEG_C4")
 EOG = ("EOG_L", "EOG_R")
 BREATHING = ("AF", "THX", "ABD")
+LEGS = ("LEG_L", "LEG_R")
 SEEN_IN: Mapping[str, tuple[str, ...]] = {
     "obstructive_apnea": BREATHING,
     "central_apnea": BREATHING,
@@ -22,7 +23,7 @@ SEEN_IN: Mapping[str, tuple[str, ...]] = {
     "rera": BREATHING,
     "desaturation": ("SPO2",),
     "arousal": EEG,
-    "limb_movement": (*EEG, "EMG_CHIN"),
+    "limb_movement": LEGS,
 }
 """The channels of which one at least must be there for an event to be captioned."""
 TREND_CHANNEL = {"heart_rate": "ECG", "spo2": "SPO2"}
@@ -82,12 +83,25 @@ def draw(rng: np.random.Generator, dropout: float) -> frozenset[str]:
     return MONTAGES[int(rng.choice(len(MONTAGES), p=shares / shares.sum()))].channels(rng)
 
 
-def visible_events(unusable: Mapping[str, str]) -> frozenset[str]:
-    """List the event types that some usable channel can show."""
-    return frozenset(kind for kind, names in SEEN_IN.items() if not set(names) <= set(unusable))
+FURTHER_KEPT = 0.5
+"""Chance that a channel beside the eleven stays where an epoch does not show the whole montage."""
 
 
-def restrict(facts: EpochFacts, shown: frozenset[str]) -> EpochFacts:
+def further(rng: np.random.Generator, channels: Sequence[str], shown: frozenset[str]) -> frozenset[str]:
+    """Draw which of a network's channels beside the eleven an epoch shows: all in a whole montage."""
+    beside = [name for name in channels if name not in WHOLE]
+    if shown == WHOLE or not beside:
+        return frozenset(beside)
+    return frozenset(name for name in beside if rng.random() < FURTHER_KEPT)
+
+
+def visible_events(unusable: Mapping[str, str], beside: frozenset[str] = frozenset()) -> frozenset[str]:
+    """List the event types that some usable channel can show, of the eleven or of those `beside` them."""
+    there = {name for name in _ALL if name not in unusable} | beside
+    return frozenset(kind for kind, names in SEEN_IN.items() if there.intersection(names))
+
+
+def restrict(facts: EpochFacts, shown: frozenset[str], beside: frozenset[str] = frozenset()) -> EpochFacts:
     """Leave in the facts what the shown channels can tell; the others are said to be missing.
 
     Parameters
@@ -96,6 +110,8 @@ def restrict(facts: EpochFacts, shown: frozenset[str]) -> EpochFacts:
         Facts of the epoch with all the study's channels.
     shown
         Channels that the montage keeps; those that the study itself lacks stay unusable.
+    beside
+        Channels beside the eleven that are shown and usable.
 
     Returns
     -------
@@ -109,13 +125,13 @@ def restrict(facts: EpochFacts, shown: frozenset[str]) -> EpochFacts:
         if name not in shown:
             unusable.setdefault(name, DROPPED)
     there = {name for name in _ALL if name not in unusable}
-    visible = tuple(e for e in facts.events if there.intersection(SEEN_IN.get(e.type, _ALL)))
+    seen = visible_events(unusable, beside)
     return replace(
         facts,
         stage=facts.stage if there.intersection((*EEG, *EOG)) else None,
         values={n: v for n, v in facts.values.items() if there.issuperset(MEASUREMENTS[n].channels)},
         trends=tuple(t for t in facts.trends if TREND_CHANNEL.get(t.quantity) in there),
-        events=visible,
+        events=tuple(event for event in facts.events if event.type in seen),
         unusable=unusable,
         events_scored=facts.events_scored and bool(there.intersection(BREATHING)),
     )

@@ -26,7 +26,7 @@ from training.dataset import Reader
 from training.events import EventAnchors, EventHead
 from training.log import Log
 from training.model import SleepLM
-from training.montages import draw, restrict
+from training.montages import WHOLE, draw, restrict
 from training.optim import Average, optimizer_of
 from training.options import TrainOptions
 from training.ranks import ALONE, Ranks
@@ -290,18 +290,20 @@ def _tokenizer(
     path = options.out / TOKENIZER
     options.out.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        texts = list(_sample_texts(options, training, sampler))
+        texts = list(_sample_texts(options, training, sampler, frozenset(config.channels) - WHOLE))
         tokenizer = train_tokenizer(texts, config.vocab_size, config.context_length)
         write_with(path, tokenizer.save)
     return Tokenizer.load(path)
 
 
-def _sample_texts(options: TrainOptions, training: Sequence[TrainingStudy], sampler: Sampler) -> Iterator[str]:
+def _sample_texts(
+    options: TrainOptions, training: Sequence[TrainingStudy], sampler: Sampler, beside: frozenset[str]
+) -> Iterator[str]:
     for prompts in stage_prompts().values():
         yield from prompts
     rng = np.random.default_rng([options.seed, 3])
     for study, epoch in sampler.draw(0, min(TOKENIZER_EPOCHS, 4 * len(sampler))):
-        facts = restrict(training[study].facts(epoch), draw(rng, options.augmentation.dropout))
+        facts = restrict(training[study].facts(epoch), draw(rng, options.augmentation.dropout), beside)
         yield draw_texts(facts, rng, options.texts).statement
         for domain in DOMAINS:
             form = FORMS[int(rng.integers(len(FORMS)))]

@@ -12,7 +12,7 @@ from core.language.describe import describe
 from core.language.facts import DOMAINS, EpochFacts, epoch_facts
 from core.language.sites import shown_names
 from core.language.values import printed
-from core.psg.channels import CHANNELS
+from core.psg.channels import CHANNELS, FURTHER_CHANNELS
 from core.psg.preprocess import EPOCH_SECONDS
 from core.psg.quality import State
 from core.psg.scoring import STAGES, UNSCORED, Event, Scoring
@@ -29,6 +29,15 @@ class CaptionOptions:
     """Take stages and events from the study's scoring where it has them."""
     measured_only: bool = False
     """Write from the measurements alone, without any model."""
+    beams: int = 1
+    """Beginnings of each text that the model follows; 1 is greedy."""
+    grammar: bool = False
+    """Hold every text of the model to the grammar of its domain."""
+
+    @property
+    def night(self) -> NightOptions:
+        """What is wished of reading the night."""
+        return NightOptions(self.domains, self.use_scoring, self.beams, self.grammar)
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,7 @@ def caption_study(
         Called with the number of epochs that each batch has finished.
     """
     options = options or CaptionOptions()
-    wishes = NightOptions(options.domains, options.use_scoring)
+    wishes = options.night
     if engine is None or options.measured_only:
         night = measured_night(study, wishes)
     else:
@@ -95,7 +104,8 @@ def caption_rows(study: PreparedStudy, night: Night) -> Iterator[EpochCaption]:
     """Print a settled night, a row an epoch."""
     measured = replace(night.measurements, events=())  # they stand in the night's events
     sites = shown_names(study.channel_map)
-    columns = [index for index, channel in enumerate(CHANNELS) if channel.name in night.channels]
+    known = [channel.name for channel in (*CHANNELS, *FURTHER_CHANNELS) if channel.name in night.channels]
+    states = {name: study.states_of(name) for name in known}
     for epoch in range(study.n_epochs):
         onset = epoch * float(EPOCH_SECONDS)
         events = tuple(event for event in night.events if _overlaps(event, onset))
@@ -114,7 +124,7 @@ def caption_rows(study: PreparedStudy, night: Night) -> Iterator[EpochCaption]:
             captions=_captions(study, epoch, facts, night),
             events=events,
             measurements={name: printed(name, value) for name, value in facts.values.items()},
-            channels={CHANNELS[k].name: State(int(study.states[epoch, k])).name.lower() for k in columns},
+            channels={name: State(int(codes[epoch])).name.lower() for name, codes in states.items()},
         )
 
 

@@ -120,6 +120,7 @@ def _last(study: PreparedStudy, measured: EpochMeasurements, count: int) -> Prep
         signals=np.ascontiguousarray(study.signals[first:]),
         extras={name: np.ascontiguousarray(values[first:]) for name, values in study.extras.items()},
         states=study.states[first:],
+        further_states={name: values[first:] for name, values in study.further_states.items()},
         tables=tables,
         notes=notes,
     )

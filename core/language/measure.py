@@ -27,13 +27,15 @@ class EpochMeasurements:
     trends: tuple[tuple[Trend, ...], ...]
     """One tuple an epoch: heart rate first, then saturation, each in order of time."""
     events: tuple[Event, ...]
-    """Events that were measured by rule (desaturations, apneas, hypopneas), in order of onset."""
+    """Events that were measured by rule (desaturations, apneas, hypopneas, limb movements), in order of onset."""
     depths: tuple[float, ...] = ()
     """Points that the saturation falls in each event, NaN for an apnea or hypopnea; as long as ``events``."""
     below_90: NDArray[np.float32] | None = None
     """Shape (epochs,), seconds with a saturation below 90 %; None when it was not measured."""
     reductions: tuple[Event, ...] = ()
     """Reductions of breathing that no desaturation follows: hypopneas where an arousal ends them."""
+    legs: NDArray[np.bool_] | None = None
+    """Shape (epochs,), whether limb movements could be measured; None without a leg EMG."""
 
     @property
     def n_epochs(self) -> int:
@@ -67,6 +69,8 @@ class EpochMeasurements:
         tables["measured_depths"] = np.array(self.depths, dtype=np.float64)
         if self.below_90 is not None:
             tables["measured_below_90"] = self.below_90.astype(np.float32)
+        if self.legs is not None:
+            tables["measured_legs"] = self.legs
         return tables, {
             "measured_names": names,
             "measured_quantities": list(_QUANTITIES),
@@ -106,7 +110,7 @@ class EpochMeasurements:
             )
         kinds = notes["measured_event_types"]
         values = {name: table[row] for row, name in enumerate(notes["measured_names"])}
-        below_90 = tables.get("measured_below_90")
+        below_90, legs = tables.get("measured_below_90"), tables.get("measured_legs")
         return cls(
             values=values,
             trends=tuple(tuple(row) for row in rows),
@@ -114,6 +118,7 @@ class EpochMeasurements:
             depths=tuple(np.asarray(tables.get("measured_depths", ())).tolist()),
             below_90=None if below_90 is None else np.asarray(below_90, dtype=np.float32),
             reductions=_events_of(tables.get("measured_reductions", ()), kinds),
+            legs=None if legs is None else np.asarray(legs, dtype=np.bool_),
         )
 
 
@@ -155,13 +160,15 @@ def measure(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epochs: in
     Returns
     -------
     EpochMeasurements
-        Every name of ``MEASUREMENTS``, the desaturations of 3 %, and apneas and hypopneas where airflow shows them.
+        Every name of ``MEASUREMENTS``, desaturations of 3 %, apneas and hypopneas where airflow shows them, and limb
+        movements where a leg's EMG does.
     """
     # here, not above: these bring scipy and the heartbeat detector, a second of every start that measures nothing
     from core.language.measure_breathing import measure_breathing
     from core.language.measure_cardiac import measure_cardiac
     from core.language.measure_eeg import measure_eeg
     from core.language.measure_eye import measure_eye
+    from core.language.measure_limbs import LEGS, measure_limbs
     from core.language.measure_muscle import measure_chin, measure_position
     from core.language.measure_oxygen import measure_oxygen
     from core.language.measure_pulse import with_pulse
@@ -179,8 +186,10 @@ def measure(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epochs: in
         "position": measure_position(traces, states, n_epochs),
     }
     breathing = breathing_events(traces, states)
+    limbs = measure_limbs(traces, n_epochs, breathing.events) if any(name in traces for name in LEGS) else None
+    moved = () if limbs is None else limbs.events
     depths = dict(zip(oxygen.events, oxygen.depths, strict=True))
-    events = sorted((*oxygen.events, *breathing.events), key=lambda event: (event.onset, event.type))
+    events = sorted((*oxygen.events, *breathing.events, *moved), key=lambda event: (event.onset, event.type))
     return EpochMeasurements(
         values={name: measured[name].astype(np.float32) for name in MEASUREMENTS},
         trends=tuple((*heart, *blood) for heart, blood in zip(cardiac.trends, oxygen.trends, strict=True)),
@@ -188,4 +197,5 @@ def measure(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epochs: in
         depths=tuple(depths.get(event, float("nan")) for event in events),
         below_90=oxygen.below_90.astype(np.float32),
         reductions=breathing.reductions,
+        legs=None if limbs is None else limbs.followed,
     )

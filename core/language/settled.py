@@ -89,11 +89,12 @@ def ends_in_arousal(event: Event, arousal: Event) -> bool:
 
 
 def _followed(measurements: "EpochMeasurements") -> tuple[str, ...]:
-    """The event types that the rules have looked for: breathing where airflow shows it, saturation where it is read."""
+    """The event types that the rules have looked for: those that a signal of this study shows."""
     airflow, saturation = (measurements.values.get(name) for name in ("airflow_amplitude", "spo2_mean"))
-    kinds = RESPIRATORY if airflow is not None and bool(np.isfinite(airflow).any()) else ()
-    read = saturation is not None and bool(np.isfinite(saturation).any())
-    return (*kinds, "desaturation") if read else kinds
+    kinds: tuple[str, ...] = RESPIRATORY if airflow is not None and bool(np.isfinite(airflow).any()) else ()
+    if saturation is not None and bool(np.isfinite(saturation).any()):
+        kinds = (*kinds, "desaturation")
+    return (*kinds, "limb_movement") if measurements.legs is not None and bool(measurements.legs.any()) else kinds
 
 
 def _confirmed(

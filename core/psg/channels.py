@@ -24,7 +24,7 @@ class Channel:
     name
         The model's name.
     kind
-        ``ecg effort airflow eog eeg emg position spo2 pulse``.
+        ``ecg effort airflow eog eeg emg position spo2 pulse leg snore motion``.
     unit
         The canonical unit of its trace; empty where the unit is arbitrary.
     band
@@ -32,9 +32,9 @@ class Channel:
 
     Notes
     -----
-    Lower corners are the AASM Manual's recommended ones (EEG and EOG 0.3 to 35 Hz, EMG 10 to 100 Hz, ECG 0.3 to
-    70 Hz, effort and thermal flow 0.1 to 15 Hz; nasal pressure from direct current or 0.03 Hz, for which 0.05 Hz keeps
-    the plateau of a flow-limited breath and loses the drift). Upper corners above the model's 32 Hz are set by
+    Lower corners are the AASM Manual's recommended ones (EEG and EOG 0.3 to 35 Hz, EMG and snoring 10 to 100 Hz, ECG
+    0.3 to 70 Hz, effort and thermal flow 0.1 to 15 Hz; nasal pressure from direct current or 0.03 Hz, for which 0.05 Hz
+    keeps the plateau of a flow-limited breath and loses the drift). Upper corners above the model's 32 Hz are set by
     resampling.
     """
 
@@ -57,8 +57,15 @@ CHANNELS: tuple[Channel, ...] = (
     Channel("POS", "position", "", None),
     Channel("SPO2", "spo2", "%", None),
 )
-AUXILIARY_CHANNELS: tuple[Channel, ...] = (Channel("PULSE", "pulse", "bpm", None),)
-"""Channels that the measurements alone use: no model takes them, and a prepared study keeps no samples of them."""
+FURTHER_CHANNELS: tuple[Channel, ...] = (
+    Channel("LEG_L", "leg", "µV", (10.0, None)),
+    Channel("LEG_R", "leg", "µV", (10.0, None)),
+    Channel("SNORE", "snore", "", (10.0, None)),
+    Channel("ACC", "motion", "", (0.1, 15.0)),
+)
+"""Channels that a lab's own models may take beside the eleven; a prepared study keeps those that the recording has."""
+AUXILIARY_CHANNELS: tuple[Channel, ...] = (Channel("PULSE", "pulse", "bpm", None), *FURTHER_CHANNELS)
+"""Channels beside the eleven. Of the pulse rate, which gives the heart rate without an ECG, no samples are kept."""
 CHANNEL_BY_NAME: dict[str, Channel] = {channel.name: channel for channel in (*CHANNELS, *AUXILIARY_CHANNELS)}
 
 

@@ -51,6 +51,9 @@ MINIMUM_RATE = {
     "position": 0.0,
     "spo2": 0.0,
     "pulse": 0.0,
+    "leg": 50.0,
+    "snore": 20.0,
+    "motion": 4.0,
 }
 _NAMES = {
     "eeg": "an EEG",
@@ -59,6 +62,9 @@ _NAMES = {
     "ecg": "an ECG",
     "effort": "breathing effort",
     "airflow": "airflow",
+    "leg": "a leg EMG",
+    "snore": "snoring",
+    "motion": "movement",
 }
 _NO_VOLTAGE = frozenset(
     (
@@ -148,7 +154,7 @@ def _missing(name: str, kind: str, slow: list[_Signal], unlikely: list[_Signal])
 def _checked(info: "SignalInfo") -> Reading:
     """Read a label, and refuse a voltage channel whose unit is no voltage."""
     reading = read_label(info.label)
-    voltage = reading.role in ("eeg", "eog", "eog_left", "eog_right", "chin", "ecg", "mastoid")
+    voltage = reading.role in ("eeg", "eog", "eog_left", "eog_right", "chin", "ecg", "mastoid", "leg_left", "leg_right")
     return OTHER if voltage and info.unit.strip().upper() in _NO_VOLTAGE else reading
 
 
@@ -331,6 +337,18 @@ def _paired(role: str, read: list[_Signal]) -> Iterator[Candidate]:
                     )
 
 
+def _leg(role: str, read: list[_Signal]) -> Iterator[Candidate]:
+    """One signal of a leg, or the difference of its two electrodes where each is a signal of its own."""
+    own = _with_role(read, role)
+    for signal in own:
+        yield _alone(signal, 10 + signal.reading.rank, "ok", "by its label")
+    for first in own:
+        for second in own:
+            if (first.reading.electrode, second.reading.electrode) == ("LEG1", "LEG2") and _subtractable(first, second):
+                indices = (first.info.index, second.info.index)
+                yield Candidate(indices, f"{first.name}-{second.name}", "ok", "difference of two electrodes", 1)
+
+
 _PLAIN_REASON = {
     "pulse": "by its label; gives the heart rate where no ECG does",
 }
@@ -359,4 +377,8 @@ _CANDIDATES = {
     "POS": lambda read: _plain("position", read),
     "SPO2": lambda read: _plain("spo2", read),
     "PULSE": lambda read: _plain("pulse", read),
+    "LEG_L": lambda read: _leg("leg_left", read),
+    "LEG_R": lambda read: _leg("leg_right", read),
+    "SNORE": lambda read: _plain("snore", read),
+    "ACC": lambda read: _plain("motion", read),
 }

@@ -17,7 +17,8 @@ class Reading:
     Parameters
     ----------
     role
-        ``eeg eog_left eog_right eog chin ecg thorax abdomen airflow position spo2 pulse mastoid other``.
+        ``eeg eog_left eog_right eog chin ecg thorax abdomen airflow position spo2 pulse mastoid leg_left leg_right
+        snore motion other``.
     rank
         0 is the best of a role; larger is a less direct sensor of the same thing.
     electrode
@@ -56,7 +57,7 @@ _EYE_PAIR = re.compile(rf"(?:{_LEFT_EYE})[\s\-]*(?:{_RIGHT_EYE})|(?:{_RIGHT_EYE}
 _IGNORED = frozenset(
     (
         *("HR", "HRATE", "DHR", "PR", "PULS", "PULSE", "PULSFREQ", "BPM", "PLETH", "PLETHWV", "PLETHYSMOGRAM"),
-        *("SNORE", "SNORING", "MIC", "MICROPHONE", "PHONO", "PHONO1", "SOUND", "LIGHT", "CO2", "ETCO2", "TCCO2"),
+        *("LIGHT", "CO2", "ETCO2", "TCCO2"),
         *("TCO2", "TCPCO2", "CAPNO", "LEAK", "OFF", "STAT", "STATUS", "OXSTAT", "OXSTATUS", "QUALITY", "IMP"),
         *("IMPEDANCE", "EVENT", "EVENTS", "MARKER", "TEMP", "TEMPERATURE", "BATTERY", "ACTIVITY", "ACTIGRAPHY"),
         *("ACT", "PTT", "PHASE", "RMI", "TRIG", "TRIGGER", "EPAP", "IPAP", "RATE", "TIDAL", "VIDEO", "GRAVITY"),
@@ -72,6 +73,11 @@ _PULSE = frozenset(
     )
 )
 _OXIMETER = frozenset(("OXI", "OXIMETER", "OXYMETER", "OX", "SPO2", "SAO2", "NONIN", "MASIMO"))
+_SNORE = re.compile(r"SNOR|SCHNARCH|RONFL|RUSSA|^MIC$|MICROPHONE|^PHONO\d?$|^SOUND$|^AUDIO$")
+_MOTION = re.compile(r"^ACC[XYZ\d]?$|^ACCEL|ACTIGR|^ACTIVITY$")
+_LEFT_LEG = re.compile(r"^(?:L|LEFT|LI|LINKS|SX|SIN)$|^(?:LAT|LLEG|LTIB|LEGL|TIBL|PLML|LEFTLEG)\d?$")
+_RIGHT_LEG = re.compile(r"^(?:R|RIGHT|RE|RECHTS|DX|DES)$|^(?:RAT|RLEG|RTIB|LEGR|TIBR|PLMR|RIGHTLEG)\d?$")
+_LEG = re.compile(r"LEG|TIB|^[LR]AT\d?$|EMG[LR]AT|PLM|BEIN|GAMB")
 _LIMB = re.compile(r"LEGS?|[LR]LEG|TIB|[LR]AT\b|PLM|ARM|FLEX|EXTENS|FDS|DELTOID|INTERCOST|MASSETER|DX\d|SX\d|LIMB|BEIN")
 _CHIN = re.compile(r"CHIN|MENT|SUBM|KINN|MIO")
 _SPO2 = re.compile(r"SPO2|SAO2|O2SAT|SATO2|OSAT|^SO2$|^SAT$|SATURATION|SAETTIGUNG|^SATUR|^O2S$")
@@ -125,7 +131,7 @@ def read_label(label: str) -> Reading:
     Returns
     -------
     Reading
-        Its role; ``other`` for what is no channel (plethysmogram, snoring, legs, light) and for what is unknown.
+        Its role; ``other`` for what is no channel (plethysmogram, arms, light) and for what is unknown.
     """
     text = normalise(label)
     words = re.findall(r"[A-Z0-9]+", text)
@@ -142,7 +148,7 @@ def read_label(label: str) -> Reading:
     if generic:
         return Reading("eeg", electrode="EEG" + (generic[1] or ""))
     stripped = re.sub(r"^(?:(?:EEG|POL|PSG|CH\d*)[\s\-]+|EEG(?=\S))", "", text)
-    for reader in (_read_ecg, _read_eyes, _read_scalp, _read_emg, _read_oxygen_and_position, _read_breathing):
+    for reader in _READERS:
         reading = reader(stripped)
         if reading is not None:
             return reading
@@ -238,7 +244,7 @@ def _read_emg(text: str) -> Reading | None:
     joined = _joined(text)
     is_emg = "EMG" in joined
     if _LIMB.search(joined) and not _CHIN.search(joined):
-        return OTHER
+        return _read_leg(text) if _LEG.search(joined) else OTHER
     if not (is_emg or _CHIN.search(joined)):
         return None
     single = re.fullmatch(r"(?:EMG)?(?:CHIN)?(?:EMG)?([1-3LRC])|(?:EMG)?([LRC])CHIN(?:EMG)?|CHIN([1-3LRC])EMG", joined)
@@ -249,6 +255,27 @@ def _read_emg(text: str) -> Reading | None:
     rest = re.sub(r"EMG|[0-9+]", "", joined)
     known = not rest or bool(_CHIN.search(joined))
     return Reading("chin", rank=0 if _CHIN.search(joined) else 1) if known else OTHER
+
+
+def _read_leg(text: str) -> Reading:
+    """Read the anterior tibialis of a side; both legs in one signal count as the left one."""
+    words = [word for word in re.findall(r"[A-Z]+\d?", text) if word not in ("EMG", "LEG", "LEGS", "TIB", "BEIN")]
+    digits = "".join(re.findall(r"\d", text))[-1:]
+    for side, pattern in (("leg_left", _LEFT_LEG), ("leg_right", _RIGHT_LEG)):
+        if any(pattern.search(word) for word in words):
+            return Reading(side, rank=int(digits or 0), electrode="LEG" + digits)
+    if digits in ("1", "2") and len(re.findall(r"\d", text)) == 1:
+        return Reading("leg_left" if digits == "1" else "leg_right", rank=5, note="legs by number")
+    return Reading("leg_left", rank=9, note="one signal of both legs")
+
+
+def _read_sound_and_motion(text: str) -> Reading | None:
+    joined = _joined(text)
+    if _SNORE.search(joined):
+        return Reading("snore", rank=0 if "SNOR" in joined else 1)
+    if _MOTION.search(joined):
+        return Reading("motion")
+    return None
 
 
 def _read_oxygen_and_position(text: str) -> Reading | None:
@@ -279,3 +306,9 @@ def _read_breathing(text: str) -> Reading | None:
     if any(_FLOW.search(word) for word in words):
         return Reading("airflow", rank=1)
     return None
+
+
+_READERS = (
+    *(_read_sound_and_motion, _read_ecg, _read_eyes, _read_scalp, _read_emg),
+    *(_read_oxygen_and_position, _read_breathing),
+)

@@ -1,5 +1,7 @@
 """From a recording's signals to the models' input: canonical units, one rate, one band, one scale. Pure functions."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -9,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import StudyError
-from core.psg.channels import CHANNEL_BY_NAME, CHANNELS, MODEL_CHANNELS, Channel, ChannelMap, ChannelSource
+from core.psg.channels import CHANNEL_BY_NAME, CHANNELS, FURTHER_CHANNELS, MODEL_CHANNELS
 from core.psg.filters import band_pass, bridge, hold, nearest, to_rate
 from core.psg.positions import positions
-from core.psg.quality import UNSEEN, State, assess
+from core.psg.quality import UNSEEN, State, assess, assess_channel
 from core.psg.store import PreparedStudy
 from core.psg.units import microvolts, not_volts, pulse_rate, saturation, voltage_factor
 
 if TYPE_CHECKING:
+    from core.psg.channels import Channel, ChannelMap, ChannelSource
     from core.psg.recording import Recording
 
 EPOCH_SECONDS = 30
@@ -52,7 +55,7 @@ class Trace:
 
 
 def load_traces(
-    recording: "Recording", channel_map: ChannelMap, channels: Collection[str] | None = None
+    recording: Recording, channel_map: ChannelMap, channels: Collection[str] | None = None
 ) -> dict[str, Trace]:
     """Read the channels that a recording has.
 
@@ -74,16 +77,17 @@ def load_traces(
     return {source.target: load_trace(recording, source, channel_map) for source in wanted}
 
 
-def load_trace(recording: "Recording", source: ChannelSource, channel_map: ChannelMap) -> Trace:
+def load_trace(recording: Recording, source: ChannelSource, channel_map: ChannelMap) -> Trace:
     """Read one channel from its source, in its canonical unit; the map gives the position codes."""
     samples = recording.read(source.signals[0])
     if len(source.signals) == 2:
         samples = samples - recording.read(source.signals[1])
     kind = CHANNEL_BY_NAME[source.target].kind
     repair = ""
-    if kind in ("eeg", "eog", "emg", "ecg"):
+    if kind in ("eeg", "eog", "emg", "ecg", "leg"):
         stated = voltage_factor(source.unit) if source.unit_is_certain else None
-        factor, repair = (stated, "") if stated else microvolts(samples, source.rate, kind, source.unit)
+        muscle = "emg" if kind == "leg" else kind
+        factor, repair = (stated, "") if stated else microvolts(samples, source.rate, muscle, source.unit)
         factor *= 1e-3 if kind == "ecg" else 1.0
         if factor != 1.0:
             samples = samples * np.float32(factor)
@@ -100,7 +104,7 @@ def load_trace(recording: "Recording", source: ChannelSource, channel_map: Chann
     return Trace(source.target, samples, source.rate, (f"{source.target} ({name}): {repair}",) if repair else ())
 
 
-def prepare(recording: "Recording", channel_map: ChannelMap, traces: Mapping[str, Trace]) -> PreparedStudy:
+def prepare(recording: Recording, channel_map: ChannelMap, traces: Mapping[str, Trace]) -> PreparedStudy:
     """Make the models' input.
 
     Parameters
@@ -134,6 +138,12 @@ def prepare(recording: "Recording", channel_map: ChannelMap, traces: Mapping[str
             signals[:, column] = epochs
         else:
             extras[channel.name] = epochs
+    further: dict[str, NDArray[np.uint8]] = {}
+    for channel in FURTHER_CHANNELS:
+        name = channel.name
+        if name in traces:
+            further[name] = assess_channel(traces[name], n_epochs, channel.kind)
+            extras[name], offset[name], scale[name] = _channel(channel, traces, further[name], n_epochs)
     repairs = (*recording.repairs, *(repair for trace in traces.values() for repair in trace.repairs))
     return PreparedStudy(
         study=recording.study,
@@ -147,17 +157,18 @@ def prepare(recording: "Recording", channel_map: ChannelMap, traces: Mapping[str
         channel_map=map_rows(channel_map),
         repairs=repairs,
         source_format=recording.format,
+        further_states=further,
     )
 
 
-def _whole_epochs(recording: "Recording", channel_map: ChannelMap, traces: Mapping[str, Trace]) -> int:
+def _whole_epochs(recording: Recording, channel_map: ChannelMap, traces: Mapping[str, Trace]) -> int:
     n_epochs = int((recording.duration + 1e-3) // EPOCH_SECONDS)
     if n_epochs == 0:
         raise StudyError(
             f"{recording.study}: the recording lasts {recording.duration:.1f} s, less than one epoch.",
             f"An epoch has {EPOCH_SECONDS} s; give a longer recording.",
         )
-    if not traces:
+    if set(traces) <= {channel.name for channel in FURTHER_CHANNELS}:
         labels = ", ".join(f"'{label.strip()}'" for label in channel_map.unused[:12]) or "no signals"
         raise StudyError(
             f"{recording.study}: no signal is one of the model's channels; found {labels}.", "Name them with a montage."
@@ -306,8 +317,8 @@ def traces_of(study: PreparedStudy) -> dict[str, Trace]:
         Channel name to trace in canonical units where offset and scale are known; NaN in epochs without a signal.
     """
     traces: dict[str, Trace] = {}
-    for column, channel in enumerate(CHANNELS):
-        states = study.states[:, column]
+    for channel in (*CHANNELS, *FURTHER_CHANNELS):
+        states = study.states_of(channel.name)
         if (states == State.MISSING).all():
             continue
         name = channel.name

@@ -66,7 +66,10 @@ _CLIPPED_SHARE = 0.05
 # Peak-to-peak of a second (breathing: of an epoch) against the usual one, above which it is movement or a loose
 # electrode. Slow waves stand 4 times above waking EEG, blinks 6 times above sleeping EOG, waking chin tone 40 times
 # above atonia.
-_EXCESS = {"eeg": 12.0, "eog": 15.0, "emg": 150.0, "ecg": 8.0, "effort": 25.0, "airflow": 25.0}
+_EXCESS = {"eeg": 12.0, "eog": 15.0, "emg": 150.0, "ecg": 8.0, "effort": 25.0, "airflow": 25.0} | dict.fromkeys(
+    ("leg", "snore", "motion"),
+    1e3,  # at rest for most of the night: what is recorded there stands far above the usual
+)
 # Above half, the line is the largest part of the signal; above 99 % it is ten times the signal, as on an electrode
 # that is off.
 _MAINS_SHARE, _OPEN_SHARE = 0.5, 0.99
@@ -124,16 +127,20 @@ def assess(traces: "Mapping[str, Trace]", n_epochs: int) -> NDArray[np.uint8]:
         return states
     for column, channel in enumerate(CHANNELS):
         trace = traces.get(channel.name)
-        if trace is None:
-            continue
-        if channel.kind in ("position", "spo2"):
-            states[:, column] = _slow_states(trace, n_epochs, channel.kind)
-        else:
-            epochs = _statistics(trace, n_epochs, channel.kind)
-            states[:, column] = _wave_states(epochs, channel.kind)
-            detached = _detached(trace, epochs, channel.kind) & (states[:, column] != State.GAP)
-            states[detached & (states[:, column] != State.FLAT), column] = State.DISCONNECTED
+        if trace is not None:
+            states[:, column] = assess_channel(trace, n_epochs, channel.kind)
     return _probe_off(states)
+
+
+def assess_channel(trace: "Trace", n_epochs: int, kind: str) -> NDArray[np.uint8]:
+    """Judge one channel of a kind (see ``core.psg.channels.Channel``) in every epoch, ``[N]`` uint8 of ``State``."""
+    if kind in ("position", "spo2"):
+        return _slow_states(trace, n_epochs, kind)
+    epochs = _statistics(trace, n_epochs, kind)
+    states = _wave_states(epochs, kind)
+    detached = _detached(trace, epochs, kind) & (states != State.GAP) & (states != State.FLAT)
+    states[detached] = State.DISCONNECTED
+    return states
 
 
 def _probe_off(states: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from core.errors import StudyError, UsageError
 from core.files import whole_folder
-from core.psg.channels import CHANNELS, EXTRA_CHANNELS, MODEL_CHANNELS
-from core.psg.quality import UNSEEN
+from core.psg.channels import CHANNELS, FURTHER_CHANNELS, MODEL_CHANNELS
+from core.psg.quality import UNSEEN, State
 
 if TYPE_CHECKING:
     from core.psg.scoring import Scoring
@@ -26,6 +26,8 @@ FORMAT = 1
 EPOCH_SAMPLES = 1920
 _ARRAYS = ("signals.npy", "extras.npy", "tables.npz")
 _SHAPE_HINT = "Prepare the study again."
+_COLUMN = {channel.name: column for column, channel in enumerate(CHANNELS)}
+_KNOWN = tuple(channel.name for channel in (*CHANNELS, *FURTHER_CHANNELS))
 # What json, numpy and zipfile raise on bytes that are not what was written.
 _DAMAGE = (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -46,7 +48,8 @@ class PreparedStudy:
         ``[N, 10, 1920]`` float32 in the order of ``MODEL_CHANNELS``: z-scored per channel over the recording and
         clipped to ±6; POS a code; a missing channel zeros, a missing POS −1.
     extras
-        Channels beyond the ten, ``[N, 1920]`` float32 each; ``SPO2`` is (per cent − 90) / 10, zeros when missing.
+        Channels beyond the ten, ``[N, 1920]`` float32 each; ``SPO2`` is (per cent − 90) / 10, zeros when missing; those
+        of ``FURTHER_CHANNELS`` that the recording has, z-scored as the ten.
     offset, scale
         Physical value = stored value × scale + offset, in the channel's canonical unit.
     states
@@ -61,6 +64,8 @@ class PreparedStudy:
         Measurements, in a form that this room does not need to understand.
     scoring
         The study's scoring, or None.
+    further_states
+        ``[N]`` uint8 of ``State`` for each of ``FURTHER_CHANNELS`` that the recording has.
     """
 
     study: str
@@ -77,6 +82,7 @@ class PreparedStudy:
     tables: dict[str, NDArray[Any]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     scoring: "Scoring | None" = None
+    further_states: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
 
     @property
     def n_epochs(self) -> int:
@@ -116,10 +122,24 @@ class PreparedStudy:
         return np.stack(columns, axis=1).astype(np.float32, copy=False)
 
     def _absent(self, name: str, rows: slice | NDArray[Any]) -> NDArray[np.float32]:
-        if name not in EXTRA_CHANNELS:
-            known = ", ".join(channel.name for channel in CHANNELS)
-            raise UsageError(f"There is no channel '{name}'.", f"Known are: {known}.")
+        if name not in _KNOWN:
+            raise UsageError(f"There is no channel '{name}'.", f"Known are: {', '.join(_KNOWN)}.")
         return np.zeros_like(self.signals[rows, 0], dtype=np.float32)
+
+    def states_of(self, channel: str) -> NDArray[np.uint8]:
+        """Give the states of one channel, ``[N]``; ``MISSING`` throughout where the recording has none.
+
+        Raises
+        ------
+        UsageError
+            If there is no channel of that name.
+        """
+        if channel not in _KNOWN:
+            raise UsageError(f"There is no channel '{channel}'.", f"Known are: {', '.join(_KNOWN)}.")
+        if channel in _COLUMN:
+            return np.asarray(self.states[:, _COLUMN[channel]])
+        missing = np.full(self.n_epochs, State.MISSING, np.uint8)
+        return np.asarray(self.further_states.get(channel, missing))
 
     def present(self, channels: Sequence[str], rows: slice | NDArray[Any] = slice(None)) -> NDArray[np.float32]:
         """Say which channels carry a signal that a model may see.
@@ -142,12 +162,9 @@ class PreparedStudy:
         UsageError
             If a channel does not exist.
         """
-        names = [channel.name for channel in CHANNELS]
-        for name in channels:
-            if name not in names:
-                raise UsageError(f"There is no channel '{name}'.", "Known are: " + ", ".join(names) + ".")
-        columns = np.asarray([names.index(name) for name in channels], dtype=np.int64)
-        states = np.asarray(self.states[rows])[:, columns]
+        states = np.empty((len(self.states[rows]), len(channels)), np.uint8)
+        for column, name in enumerate(channels):
+            states[:, column] = self.states_of(name)[rows]
         return (~np.isin(states, np.asarray(UNSEEN, dtype=np.uint8))).astype(np.float32)
 
 
@@ -186,6 +203,7 @@ def write_store(study: PreparedStudy, folder: Path) -> None:
     extras = [np.asarray(study.extras[name], dtype=np.float32) for name in names]
     stacked = np.stack(extras) if extras else np.zeros((0, study.n_epochs, EPOCH_SAMPLES), dtype=np.float32)
     tables = {"states": study.states} | {f"table:{name}": table for name, table in study.tables.items()}
+    tables |= {f"states:{name}": states for name, states in study.further_states.items()}
     with whole_folder(folder) as temporary:
         np.save(temporary / "signals.npy", np.ascontiguousarray(study.signals, dtype=np.float32))
         np.save(temporary / "extras.npy", stacked)
@@ -293,10 +311,15 @@ def _study(
         channel_map=facts["channel_map"],
         repairs=tuple(facts["repairs"]),
         source_format=facts["source_format"],
-        tables={name.removeprefix("table:"): table for name, table in tables.items() if name != "states"},
+        tables=_named(tables, "table:"),
         notes=facts["notes"],
         scoring=_scoring(facts["scoring"]),
+        further_states=_named(tables, "states:"),
     )
+
+
+def _named(tables: dict[str, NDArray[Any]], kind: str) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(kind): table for name, table in tables.items() if name.startswith(kind)}
 
 
 def _scoring(facts: dict[str, Any] | None) -> "Scoring | None":
