@@ -316,3 +316,25 @@ def test_what_rules_looked_for_in_vain_is_said_and_read_back(looked: tuple[str, 
         assert not read.no_events
         assert [event.type for event in read.events] == [event.type for event in events]
         assert "found" not in describe(facts, "stage_event", seed, "slots")
+
+
+def test_a_value_that_does_not_change_is_no_range(facts_of: FactsOf) -> None:
+    values = {"spo2_min": 97.0, "spo2_mean": 97.0, "spo2_max": 97.0}
+    texts = {describe(EpochFacts("N2", values), "cardiac", seed) for seed in range(60)}
+    assert texts and not any(re.search(r"97% (?:to|and) 97%", text) for text in texts)
+    assert fill_slots("spo2 <spo2_min> to <spo2_max>, mean <spo2_mean>.", EpochFacts("N2", values)).startswith(
+        "SpO2 mean 97.0%, minimum 97%, maximum 97%."
+    )
+    varied = {describe(EpochFacts("N2", values | {"spo2_min": 91.0}), "cardiac", seed) for seed in range(60)}
+    assert any("91% to 97%" in text for text in varied)
+
+
+def test_sentences_with_a_verb_end_their_lists_with_and() -> None:
+    values = {f"c3_{band}": value for band, value in zip(("delta", "theta", "alpha"), (60.0, 30.0, 10.0), strict=True)}
+    trends = (Trend("heart_rate", "increasing", 0.0, 12.0), Trend("heart_rate", "stable", 12.0, 30.0))
+    for seed in range(80):
+        brain = describe(EpochFacts("N2", values), "brain", seed)
+        if re.search(r" (?:is|has) ", brain):
+            assert re.search(r"delta, .* and 10\.0% alpha", brain), brain
+        heart = describe(EpochFacts("N2", {"heart_rate_mean": 60.0}, trends=trends), "cardiac", seed)
+        assert re.search(r"0\.0 to 12\.0 s(?: and|, then) ", heart), heart
