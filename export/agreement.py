@@ -173,4 +173,4 @@ def _kappa(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
 def _nearest(embeddings: NDArray[np.float32]) -> NDArray[np.intp]:
     cosines = embeddings.astype(np.float64) @ embeddings.astype(np.float64).T
     np.fill_diagonal(cosines, -np.inf)
-    return cosines.argmax(axis=1)
+    return np.asarray(cosines.argmax(axis=1), np.intp)

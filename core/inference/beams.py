@@ -1,4 +1,8 @@
-"""Beam search: several beginnings of each caption are kept, and the best whole one by its mean log probability."""
+"""Beam search: several beginnings of each caption are kept, and the best whole one by its mean log probability.
+
+Captions may be held to the grammar of their domain: what it does not allow to follow is not followed, and the
+probabilities are the model's own, as if it had had the choice.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,8 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import UsageError
+from core.inference.constrained import Grammar, Place
 from core.inference.decoding import MIN_TOKENS, PAD_ID, Decoded, DecodeOptions, longest_text, parts
 from core.inference.engine import Engine
+
+
+@dataclass(frozen=True)
+class BeamOptions(DecodeOptions):
+    """Wishes of a caller."""
+
+    grammars: tuple[Grammar, ...] | None = None
+    """Of each domain, see `core.inference.constrained.grammars`; every text then ends as a whole caption. None to let
+    the model write freely."""
 
 
 @dataclass
@@ -18,6 +32,23 @@ class _Text:
     ids: list[list[int]] = field(default_factory=lambda: [[]])
     scores: list[list[float]] = field(default_factory=lambda: [[]])
     whole: list[tuple[float, list[int], list[float], bool]] = field(default_factory=list)
+    grammar: Grammar | None = None
+    places: list[Place] = field(default_factory=list)
+    """Of each beam in the grammar."""
+
+    def __post_init__(self) -> None:
+        if self.grammar is not None:
+            self.places = [self.grammar.start]
+
+    def barred(self, chances: NDArray[np.float64], room: int) -> NDArray[np.float64]:
+        """Give the log probabilities `[beams, V]` with what the grammar does not allow at minus infinity."""
+        if self.grammar is None:
+            return chances
+        found = np.full_like(chances, -np.inf)
+        for beam, place in enumerate(self.places):
+            allowed = self.grammar.allowed(place, room)
+            found[beam, allowed] = chances[beam, allowed]
+        return found
 
 
 def beam_search(
@@ -25,7 +56,7 @@ def beam_search(
     decoder_tokens: NDArray[np.float32],
     domains: Sequence[int] | NDArray[np.int64],
     beams: int,
-    options: DecodeOptions | None = None,
+    options: BeamOptions | None = None,
     epochs: Sequence[int] | NDArray[np.intp] | None = None,
 ) -> list[Decoded]:
     """Write one text a row, following the `beams` likeliest beginnings.
@@ -44,7 +75,7 @@ def beam_search(
     beams
         Beginnings that are followed; 1 is greedy decoding.
     options
-        Lengths and texts at a time.
+        Lengths, texts at a time, and the grammars.
     epochs
         [n] the row of `decoder_tokens` that each text is about; None: one text an epoch, in their order.
 
@@ -57,13 +88,20 @@ def beam_search(
         raise UsageError(f"There cannot be {beams} beams.", "Give one or more.")
     if engine.fixed_shapes:
         raise UsageError("Beam search runs on the CPU.", "Use --device cpu.")
-    options = options or DecodeOptions(MIN_TOKENS[engine.bundle.kind])
+    options = options or BeamOptions(MIN_TOKENS[engine.bundle.kind])
+    grammars = options.grammars
     longest = longest_text(engine, options.max_tokens)
     conditions = np.asarray(domains, np.int64)
     about = np.arange(len(conditions)) if epochs is None else np.asarray(epochs, np.intp)
     texts: list[Decoded | None] = [None] * len(conditions)
-    for part in parts(conditions, max(1, (options.rows or engine.rows) // beams)):
-        found = _search(engine, decoder_tokens[about[part]], conditions[part], beams, (longest, options.min_tokens))
+
+    def search(part: NDArray[np.intp]) -> list[Decoded]:
+        begun = [_Text(grammar=grammars[domain] if grammars else None) for domain in conditions[part]]
+        least = 1 if grammars else options.min_tokens
+        return _search(engine, decoder_tokens[about[part]], conditions[part], begun, (beams, longest, least))
+
+    divided = parts(conditions, max(1, (options.rows or engine.rows) // beams), apart=engine.small)
+    for part, found in zip(divided, engine.together(search, divided), strict=True):
         for row, text in zip(part, found, strict=True):
             texts[row] = text
     return [text for text in texts if text is not None]
@@ -73,13 +111,12 @@ def _search(
     engine: Engine,
     tokens: NDArray[np.float32],
     domains: NDArray[np.int64],
-    beams: int,
-    lengths: tuple[int, int],
+    found: list[_Text],
+    limits: tuple[int, int, int],
 ) -> list[Decoded]:
-    """Search the texts of one batch; `lengths` are the longest and the least, with start and end."""
-    longest, least = lengths
+    """Search the texts of one batch; `limits` are beams, and the longest and least length with start and end."""
+    beams, longest, least = limits
     state = engine.start(tokens, np.arange(len(domains)), domains, 30)
-    found = [_Text() for _ in domains]
     owners = np.arange(len(domains))  # of each row of the batch
     given = np.full(len(domains), engine.tokenizer.start_id, np.int64)
     for position in range(longest - 1):
@@ -93,7 +130,8 @@ def _search(
         rows: list[int] = []
         for number in np.unique(owners):
             of_text = np.flatnonzero(owners == number)
-            kept = _go_on(found[number], chances[of_text], beams, engine.tokenizer.end_id, position + 1 >= longest - 1)
+            likely = found[number].barred(chances[of_text], longest - 1 - position)
+            kept = _go_on(found[number], likely, beams, engine.tokenizer.end_id, position + 1 >= longest - 1)
             rows += [int(of_text[beam]) for beam in kept]
         if not rows:
             break
@@ -107,11 +145,13 @@ def _go_on(text: _Text, chances: NDArray[np.float64], beams: int, end: int, last
     """Lengthen a text's beams by their best tokens; give the beam that each new one came from, none once it ends."""
     totals = np.array([sum(scores) for scores in text.scores])[:, None] + chances
     order = np.argsort(-totals, axis=None, kind="stable")[: 2 * beams]
-    ids, scores = text.ids, text.scores
+    ids, scores, places = text.ids, text.scores, text.places
     origins: list[int] = []
-    text.ids, text.scores = [], []
+    text.ids, text.scores, text.places = [], [], []
     for place in order:
         beam, token = divmod(int(place), chances.shape[1])
+        if not np.isfinite(chances[beam, token]):
+            break  # what comes after it is barred as well
         told = [*scores[beam], float(chances[beam, token])]
         ended = token in (end, PAD_ID)
         if ended or last:
@@ -119,6 +159,8 @@ def _go_on(text: _Text, chances: NDArray[np.float64], beams: int, end: int, last
         elif len(origins) < beams:
             text.ids.append([*ids[beam], token])
             text.scores.append(told)
+            if text.grammar is not None:
+                text.places.append(text.grammar.after(places[beam], token))
             origins.append(beam)
         if len(text.whole) >= beams:
             break

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.inference.beams import BeamOptions, beam_search
+from core.inference.constrained import grammars
 from core.inference.course_graphs import RESPIRATORY, detected_events, event_probabilities
-from core.inference.decoding import greedy
+from core.inference.decoding import MIN_TOKENS, greedy
 from core.inference.drafts import Draft, read_events
 from core.inference.engine import Engine
 from core.inference.events import BREATHING, EEG, NEEDED_CHANNELS, DraftEvent, merge_drafts
@@ -49,6 +51,10 @@ class NightOptions:
     """Domains to caption."""
     use_scoring: bool = True
     """Take stages and events from the study's scoring where it has them."""
+    beams: int = 1
+    """Beginnings of each text that are followed; 1 is greedy."""
+    grammar: bool = False
+    """Hold every text to the grammar of its domain."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,8 @@ def read_night(
     scored = _scored_events(study, options)
     with ThreadPoolExecutor(1, "courses") as pool:
         later = pool.submit(_read_courses, study, engine, options)
-        embeddings, drafts = _encode_and_write(study, engine, _domains_to_write(engine, options, scored), progress)
+        asked = replace(options, domains=_domains_to_write(engine, options, scored))
+        embeddings, drafts = _encode_and_write(study, engine, asked, progress)
         staging, probabilities = later.result()
     if staging is None:
         staging = stage_embeddings(embeddings, study, engine) if seen(study, EEG).any() else unstaged(study.n_epochs)
@@ -203,29 +210,43 @@ def _domains_to_write(engine: Engine, options: NightOptions, scored: tuple[Event
 
 
 def _encode_and_write(
-    study: PreparedStudy, engine: Engine, domains: tuple[str, ...], progress: Callable[[int], object] | None
+    study: PreparedStudy, engine: Engine, options: NightOptions, progress: Callable[[int], object] | None
 ) -> tuple[NDArray[np.float32], dict[int, dict[str, Draft]]]:
     embeddings = np.empty((study.n_epochs, engine.bundle.embed_dim), np.float32)
     drafts: dict[int, dict[str, Draft]] = {}
+    domains = options.domains
     visible = {domain: _seen(study, engine, DOMAIN_CHANNELS[domain]) for domain in domains}
+    write = _writer(engine, options)
     for first in range(0, study.n_epochs, engine.batch):
         rows = np.arange(first, min(first + engine.batch, study.n_epochs))
         embeddings[rows], tokens = encode_rows(study, engine, rows)
         asked = [(row, domain) for domain in domains for row in range(len(rows)) if visible[domain][rows[row]]]
-        for (row, domain), draft in zip(asked, _write(engine, tokens, asked), strict=True):
+        for (row, domain), draft in zip(asked, write(tokens, asked), strict=True):
             drafts.setdefault(int(rows[row]), {})[domain] = draft
         if progress is not None:
             progress(len(rows))
     return embeddings, drafts
 
 
-def _write(engine: Engine, tokens: NDArray[np.float32], asked: Sequence[tuple[int, str]]) -> list[Draft]:
-    """Write the texts of one batch: (row in the batch, domain)."""
-    if not asked:
-        return []
-    rows = np.array([row for row, _ in asked], np.intp)
-    conditions = [engine.bundle.domains.index(domain) for _, domain in asked]
-    return [Draft(engine.tokenizer, decoded) for decoded in greedy(engine, tokens, conditions, epochs=rows)]
+def _writer(
+    engine: Engine, options: NightOptions
+) -> Callable[[NDArray[np.float32], Sequence[tuple[int, str]]], list[Draft]]:
+    """Give what writes the texts of one batch: (row in the batch, domain)."""
+    held = grammars(engine.bundle, engine.tokenizer) if options.grammar and engine.writes else None
+
+    def write(tokens: NDArray[np.float32], asked: Sequence[tuple[int, str]]) -> list[Draft]:
+        if not asked:
+            return []
+        rows = np.array([row for row, _ in asked], np.intp)
+        conditions = [engine.bundle.domains.index(domain) for _, domain in asked]
+        if held is None and options.beams == 1:
+            written = greedy(engine, tokens, conditions, epochs=rows)
+        else:
+            wishes = BeamOptions(MIN_TOKENS[engine.bundle.kind], grammars=held)
+            written = beam_search(engine, tokens, conditions, options.beams, wishes, rows)
+        return [Draft(engine.tokenizer, decoded) for decoded in written]
+
+    return write
 
 
 def _draft_events(drafts: Mapping[int, Mapping[str, Draft]]) -> Iterator[DraftEvent]:

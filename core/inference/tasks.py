@@ -13,7 +13,7 @@ from core.batch import Outcome, StudyInput
 from core.inference.bundle import load_bundle
 from core.inference.captioning import CaptionOptions, caption_rows
 from core.inference.engine import Engine
-from core.inference.night import NightOptions, measured_night, read_night
+from core.inference.night import measured_night, read_night
 from core.inference.results import (
     finite,
     night_summary,
@@ -164,7 +164,7 @@ class CaptionTask(ReadsStudies):
 
     def __call__(self, item: StudyInput) -> Outcome:
         """Caption one study."""
-        wishes = NightOptions(self.options.domains, self.options.use_scoring)
+        wishes = self.options.night
         if self.choice is None:
             study = self.reading.open(item)
             night = measured_night(study, wishes)

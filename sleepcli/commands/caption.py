@@ -31,6 +31,12 @@ Epochs = Annotated[
     list[int] | None,
     typer.Option("--epoch", "-e", min=0, help="Show this epoch; again for more. Without --out, print no other."),
 ]
+Beams = Annotated[
+    int, typer.Option("--beams", min=1, max=16, help="Beginnings of each text that are followed; 1: the likeliest.")
+]
+GrammarOption = Annotated[
+    bool, typer.Option("--grammar", help="Hold the model's texts to sentences that sleepcli reads back; CPU.")
+]
 Follow = Annotated[
     bool, typer.Option("--follow", "-f", help="Caption a recording that is being written, epoch by epoch.")
 ]
@@ -47,6 +53,8 @@ def caption(
     measured: options.Measured = False,
     domains: Domains = None,
     epoch: Epochs = None,
+    beams: Beams = 1,
+    grammar: GrammarOption = False,
     follow: Follow = False,
     follow_timeout: FollowTimeout = 120.0,
     json: options.Json = False,
@@ -84,13 +92,16 @@ def caption(
 
     chosen = _domains(domains)
     read = reading(montage, scoring, no_scoring or follow, lights_off, lights_on)
-    wishes = {**said(read), "domains": ",".join(chosen)}
+    wishes = {**said(read), "domains": ",".join(chosen), "beams": beams, "grammar": grammar}
     choice, about = model_or_none(measured, wishes, model_choice(model, device, batch, 1 if cluster else jobs))
     if follow:
         unfit = {"--out": out, "--scoring": scoring, "--epoch": epoch, "--lights-off": lights_off}
+        unfit |= {"--beams": beams > 1, "--grammar": grammar}
         _alone(paths, [name for name, value in {**unfit, "--lights-on": lights_on}.items() if value])
         return _follow(Path(paths[0]), choice, (chosen, montage, study_id, follow_timeout, json))
-    task = CaptionTask(out, choice, read, CaptionOptions(chosen))
+    if choice is None and (beams > 1 or grammar):
+        raise UsageError("--beams and --grammar are about a model's texts.", "Leave them or --measured out.")
+    task = CaptionTask(out, choice, read, CaptionOptions(chosen, beams=beams, grammar=grammar))
     wanted = RunOptions("caption", out, jobs, on_error, json, study_id, about, timeout, retry_failed, cluster)
     wanted = replace(wanted, epochs=tuple(epoch or ()))
     finish(run_studies(task, paths, wanted, partial(show_captions, read=read, epochs=wanted.epochs)))
