@@ -20,6 +20,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from core.batching.lock import sole_run
 from core.errors import SleepcliError
 from training import checkpoint
 from training.centring import centre
@@ -59,7 +60,11 @@ def train(options: TrainOptions) -> Iterator[TrainEvent]:
         and the last checkpoint is whole.
     """
     device = device_of(options.device)
-    with _one_sentence(options), joined_ranks(device, options.batch_size) as ranks:
+    with (
+        _one_sentence(options),
+        joined_ranks(device, options.batch_size) as ranks,
+        sole_run(options.out) if ranks.first else nullcontext(),
+    ):
         run = open_run(options, ranks)
         yield Started(
             studies=len(run.training) + len(run.validation),

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.inference.captioning import caption_rows
+from core.inference.captioning import EpochCaption, caption_rows
 from core.inference.figures import interval_by_subject
 from core.inference.night import Night
-from core.inference.text_overlap import Scorers, overlap_figures
+from core.inference.text_overlap import BLEU, Scorers, overlap_figures
 from core.language.describe import describe
 from core.language.facts import EpochFacts
 from core.language.read_back import CaptionFacts, read_back
@@ -21,10 +21,8 @@ Atom = tuple[str, str]
 """A fact: its kind, and what it says."""
 KINDS = ("all facts", "stage", "event", "trend", "value", "slot", "missing")
 WRITTEN, PRINTED = "as the decoder writes it", "as it is printed"
-TEXTS_FOR_OVERLAP = 2000
+TEXTS_FOR_OVERLAP = 1000
 """Captions that texts are compared on, at most."""
-OVERLAP_DRAWS = 50
-"""Bootstrap samples behind the interval of a text measure: BLEU is taken anew for each."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +98,13 @@ def caption_table(read: Sequence[Read], slots: bool, scorers: Scorers, draws: in
         measurements and events were settled; the error of figures; BLEU, ROUGE-L and BERTScore of printed texts.
     """
     lines: list[Line] = []
+    rows = [list(caption_rows(one.study, one.night)) for one in read]
     for domain in read[0].night.domains if read else ():
-        written, printed = list(_written(read, domain, slots)), list(_printed(read, domain))
+        written, printed = list(_written(read, domain, slots)), list(_printed(read, rows, domain))
         for name, texts in ((WRITTEN, written), (PRINTED, printed)):
             lines += _fact_lines(domain, name, texts, draws)
             lines += _error_lines(domain, name, texts, draws)
-        lines += _overlap_lines(domain, printed, scorers)
+        lines += _overlap_lines(domain, printed, scorers, draws)
     return lines
 
 
@@ -118,10 +117,10 @@ def _written(read: Sequence[Read], domain: str, slots: bool) -> Iterator[_Text]:
                 yield _text(one.subject, drafts[domain].text, ideal, domain)
 
 
-def _printed(read: Sequence[Read], domain: str) -> Iterator[_Text]:
+def _printed(read: Sequence[Read], rows: Sequence[Sequence[EpochCaption]], domain: str) -> Iterator[_Text]:
     """What is printed beside what is true."""
-    for one in read:
-        for row, known in zip(caption_rows(one.study, one.night), one.facts, strict=True):
+    for one, captions in zip(read, rows, strict=True):
+        for row, known in zip(captions, one.facts, strict=True):
             yield _text(one.subject, row.captions[domain], describe(known, domain, 0, "numbers"), domain)
 
 
@@ -202,8 +201,11 @@ def _error_lines(domain: str, name: str, texts: Sequence[_Text], draws: int) -> 
     return [Line(domain, label, float(errors.mean()), low, high, chance, len(pairs))]
 
 
-def _overlap_lines(domain: str, texts: Sequence[_Text], scorers: Scorers) -> list[Line]:
-    """Text measures of printed captions against the true ones, and for chance against those of other epochs."""
+def _overlap_lines(domain: str, texts: Sequence[_Text], scorers: Scorers, draws: int) -> list[Line]:
+    """Text measures of printed captions against the true ones, and for chance against those of other epochs.
+
+    BLEU, which is taken of all texts together at a second each time, has no interval.
+    """
     some = texts[:: max(1, -(-len(texts) // TEXTS_FOR_OVERLAP))]
     if not some:
         return []
@@ -214,6 +216,7 @@ def _overlap_lines(domain: str, texts: Sequence[_Text], scorers: Scorers) -> lis
     every = np.arange(len(some))
     lines = []
     for (name, figure), (_, by_chance) in zip(own, other, strict=True):
-        low, high = interval_by_subject([text.subject for text in some], figure, OVERLAP_DRAWS)
+        samples = 0 if name == BLEU else draws
+        low, high = interval_by_subject([text.subject for text in some], figure, samples)
         lines.append(Line(domain, f"{PRINTED}: {name}", figure(every), low, high, by_chance(every), len(some)))
     return lines

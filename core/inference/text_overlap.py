@@ -18,6 +18,7 @@ from core.errors import UsageError
 LIBRARIES = "BLEU and ROUGE are left out: sacrebleu or rouge-score is missing. pip install 'sleepcli[evaluate]'"
 DEFAULT_MODEL = "roberta-large"
 """The model of the BERTScore paper (arXiv 1904.09675) for English."""
+BLEU = "BLEU-4"
 DEPTH = 0.7
 """Part of a model's layers that is taken where bert-score knows of no best layer."""
 
@@ -87,15 +88,15 @@ def overlap_figures(
     """
     found: list[tuple[str, Callable[[NDArray[np.intp]], float]]] = []
     if scorers.overlaps:
-        bleu = import_module("sacrebleu.metrics").BLEU()
+        scorer = import_module("sacrebleu.metrics").BLEU()
         rouge = import_module("rouge_score.rouge_scorer").RougeScorer(["rougeL"])
         pairs = zip(references, texts, strict=True)
         each = np.array([rouge.score(right, text)["rougeL"].fmeasure for right, text in pairs])
 
         def corpus(some: NDArray[np.intp]) -> float:
-            return float(bleu.corpus_score([texts[k] for k in some], [[references[k] for k in some]]).score)
+            return float(scorer.corpus_score([texts[k] for k in some], [[references[k] for k in some]]).score)
 
-        found += [("BLEU-4", corpus), ("ROUGE-L", lambda some: float(each[some].mean()))]
+        found += [(BLEU, corpus), ("ROUGE-L", lambda some: float(each[some].mean()))]
     if scorers.bert is not None:
         f1 = np.asarray(scorers.bert.score(list(texts), list(references))[2], np.float64)
         found.append(("BERTScore F1", lambda some: float(f1[some].mean())))

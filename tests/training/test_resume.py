@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from core.errors import UsageError  # noqa: E402
+from core.errors import SleepcliError, UsageError  # noqa: E402
 from training.loop import train  # noqa: E402
 from training.options import TrainOptions  # noqa: E402
 from training.resume import difference  # noqa: E402
@@ -33,3 +33,12 @@ def test_what_differs_is_named_inside_its_table():
     before = {"weights": {"caption": 1.0, "old": 2}, "max_steps": 3, "gone": 1}
     assert difference(before, {"weights": {"caption": 0.5}, "max_steps": 9}) == ("weights.caption", 1.0, 0.5)
     assert difference(before, {"weights": {"caption": 1.0}, "new": 1}) is None
+
+
+def test_one_run_at_a_time_in_a_folder(stores: tuple[Path, ...], tmp_path: Path):
+    first = train(wishes(stores, tmp_path / "run", max_steps=3))
+    assert next(first).step == 0
+    with pytest.raises(SleepcliError, match="run"):
+        list(train(wishes(stores, tmp_path / "run", max_steps=3)))
+    first.close()
+    assert list(train(wishes(stores, tmp_path / "run", max_steps=1)))[-1].step == 1
