@@ -84,7 +84,11 @@ def json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def settle_streams() -> None:
-    """Let no letter that a terminal's encoding lacks end the program, nor a file name that is no text."""
+    """Let no letter that a terminal's encoding lacks end the program, nor a file name that is no text, nor no stream."""
+    if sys.stdout is None:  # as after `>&-`
+        forget_reader()
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as long as the program lives
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace" if _speaks_unicode(stream) else "replace")

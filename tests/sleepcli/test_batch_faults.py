@@ -153,3 +153,50 @@ def test_program_killed_at_fifty_moments_ends_as_one_that_was_left_alone(tmp_pat
     subprocess.run([*words, "--out", "out"], cwd=tmp_path, env=environment, check=True, capture_output=True)
     assert outputs(tmp_path / "out") == outputs(tmp_path / "alone")
     assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize(("kept", "told"), [("The library lab", "The library lab has them"), ("", "nothing is kept")])
+def test_interrupt_says_truly_what_is_kept(
+    kept: str, told: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_studies(tmp_path / "in", ["text"] * 4)
+    (tmp_path / "out").mkdir()
+
+    def interrupt(_: StudyRow) -> None:
+        if not capfd.readouterr().err.count("Finishing"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.stdout, "isatty", lambda: True)
+        with pytest.raises(typer.Exit):
+            run_items(ReverseTask(tmp_path / "out"), expand([str(folder)]), RunOptions("index", kept=kept), interrupt)
+    assert f"of 4 studies. {told}" in capfd.readouterr().err.replace("Without --out ", "")
+
+
+def test_work_that_keeps_its_results_survives_a_study_that_takes_its_process_down(tmp_path: Path) -> None:
+    folder = write_studies(tmp_path / "in", ["one", "die", "three"])
+    (tmp_path / "out").mkdir()
+    rows = run_items(ReverseTask(tmp_path / "out"), expand([str(folder)]), RunOptions("index", kept="It"), show)
+    assert [row.outcome for row in sorted(rows, key=lambda row: row.study)] == ["done", "failed", "done"]
+
+
+def test_a_reader_that_goes_away_costs_no_study_whose_results_are_files(tmp_path: Path) -> None:
+    folder, out = write_studies(tmp_path / "in", ["one", "two", "three"]), tmp_path / "out"
+    (tmp_path / "reader.py").write_text(
+        "import sys; from pathlib import Path; from core.batch import expand; from sleepcli.run import *\n"
+        "from tests.core.batching.tasks import ReverseTask\n"
+        "if __name__ == '__main__':\n"
+        "    out = Path(sys.argv[2])\n"
+        "    sys.stdin.readline()\n"
+        "    wanted = RunOptions('copy', out)\n"
+        "    print(len(run_items(ReverseTask(out), expand([sys.argv[1]]), wanted, print)), file=sys.stderr)"
+    )
+    words = [sys.executable, str(tmp_path / "reader.py"), str(folder), str(out)]
+    pipe, environment = subprocess.PIPE, {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(words, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdout = None
+        _, talk = process.communicate("go\n", timeout=300)
+    assert talk.splitlines()[-1] == "3", talk
+    assert len(list(out.glob("*.length.txt"))) == 3

@@ -131,3 +131,34 @@ def test_a_failed_study_leaves_the_others_in_the_library(program: Command, night
     assert "2 studies with 8 epochs" in result.stderr
     shutil.rmtree(nights)
     assert lines(program("query", "waves", "--library", "lab").stdout)
+
+
+def test_index_remembers_failures_in_its_run_folder_and_tries_them_when_asked(
+    program: Command, nights: Path, tmp_path: Path
+) -> None:
+    (nights / "broken.edf").write_bytes(b"0       not an EDF")
+    words = ("index", nights, "--library", "lab", "--out", "run")
+    first = program(*words)
+    assert first.returncode == 1, first.stderr
+    report = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert [(row["study"], row["outcome"]) for row in report["studies"]] == [
+        ("broken", "failed"),
+        ("night1", "done"),
+        ("night2", "done"),
+    ]
+    again = program(*words)
+    assert [row["outcome"] for row in lines(again.stdout)] == ["skipped", "skipped"]
+    assert "--retry-failed" in again.stderr
+    assert "--retry-failed" not in program(*words, "--retry-failed").stderr
+    shutil.rmtree(tmp_path / "lab")
+    anew = program(*words)
+    assert [row["outcome"] for row in lines(anew.stdout)] == ["done", "done"], "the library is another one"
+    assert "2 studies with 8 epochs" in anew.stderr
+    assert not [path for path in (tmp_path / "run").iterdir() if path.name.partition(".")[0] != "run"]
+
+
+def test_query_reads_studies_in_several_processes_as_in_one(program: Command, nights: Path) -> None:
+    words = ("query", "delta above 1 %", nights, "--no-scoring")
+    one, two = program(*words), program(*words, "--jobs", "2", "--timeout", "300")
+    assert one.returncode == two.returncode == 0, two.stderr
+    assert one.stdout == two.stdout != ""
