@@ -1,6 +1,6 @@
 """`sleepcli doctor`: is this installation sound, and what cures it where it is not."""
 
-import tempfile
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,12 +45,14 @@ def doctor(
 
 def _examine(program: Command, model: str, device: str) -> Iterator[Finding]:
     from core.inference.bundle import user_models_folder
+    from core.inference.kept import user_cache_folder
     from sleepcli.examinations import installation, running
 
     yield from installation.packages()
     yield from installation.names()
     yield from installation.settings(program)
-    yield from installation.disk((Path.cwd(), user_models_folder(), Path(tempfile.gettempdir())))
+    places = (Path(os.path.curdir), user_models_folder(), user_cache_folder(), running.temporary_folder())
+    yield from installation.disk(dict(zip(installation.ELSEWHERE, places, strict=True)))
     yield from running.device(device)
     yield from running.models()
     yield running.self_test(model, device)

@@ -6,20 +6,27 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import Distribution, PackageNotFoundError, distributions, version
-from importlib.util import find_spec
 from pathlib import Path
 
 from sleepcli.config import RESERVED, Command, commands_of, config_files, options_of
 from sleepcli.examinations.finding import Finding
 from sleepcli.extras import requirements
+from sleepcli.rooms import OWN, ROOMS, strangers
 
 PACKAGES = ("sleepcli", "numpy", "scipy", "edfio", "pyedflib", "mne", "soxr", "sleepecg", "tokenizers", "typer", "rich")
 RUNTIMES = ("onnxruntime-gpu", "onnxruntime")
-ROOMS = ("core", "training", "export", "sleepcli")
 EXTRAS = {"train": "training, export, import of checkpoints", "library": "large libraries", "cluster": "Dask clusters"}
-OWN = "Install sleepcli in a virtual environment of its own: python -m venv ENV."
+TEMPORARY = "temporary files"
+ELSEWHERE = {
+    "results": "Work in a folder that you may write, or give --out DIR.",
+    "imported models": "Set SLEEPCLI_MODELS to a folder that you may write; it is needed for `sleepcli models import`.",
+    "kept graphs": "Set SLEEPCLI_CACHE to a folder that you may write; without one every start takes seconds longer.",
+    TEMPORARY: "Free some space there, or set TMPDIR to a folder that you may write.",
+}
+"""What goes to a disk, and what to do where it cannot."""
 DISK_GIB = 2.0
 """Free space below which a library of prepared studies soon fails (an 8-hour night takes about 80 MB)."""
 
@@ -64,14 +71,10 @@ def names(installed: Iterable[Distribution] | None = None, home: Path | None = N
     home
         The folder that the four packages must come from; this program's by default.
     """
-    home = home or Path(__file__).resolve().parents[2]
-    findings = []
-    for room in ROOMS:
-        spec = find_spec(room)
-        places = [Path(place).resolve() for place in (spec.submodule_search_locations or ())] if spec else []
-        if places != [home / room]:
-            found = f"another project's, in {places[0].parent}" if places else "not found"
-            findings.append(Finding(f"package {room}", "problem", found, OWN))
+    findings = [
+        Finding(f"package {room}", "problem", f"another project's, in {place}" if place else "not found", OWN)
+        for room, place in strangers(home).items()
+    ]
     for distribution in distributions() if installed is None else installed:
         name = distribution.name
         if name == "sleepcli":
@@ -95,10 +98,31 @@ def settings(program: Command) -> Iterator[Finding]:
             yield Finding(name, "note", "a variable that nothing reads", cure)
 
 
-def disk(folders: Iterable[Path]) -> Iterator[Finding]:
-    """Look at the space where results, models and temporary files go."""
-    for folder in dict.fromkeys(folders):
-        there = next(place for place in (folder, *folder.parents) if place.is_dir())
+def disk(folders: Mapping[str, Path]) -> Iterator[Finding]:
+    """Look whether results, models, kept graphs and temporary files have a place that can be written.
+
+    Parameters
+    ----------
+    folders
+        What goes there, a key of `ELSEWHERE`, and where; it need not be there yet.
+    """
+    for what, folder in folders.items():
+        there = next(place for place in (folder, *folder.parents) if place.exists())
         free = shutil.disk_usage(there).free / 2**30
+        if trouble := _unwritable(there):
+            state = "problem" if what == TEMPORARY else "note"
+            yield Finding(f"{what} in {folder}", state, f"cannot be written: {trouble}", ELSEWHERE[what])
+            continue
         cure = "" if free >= DISK_GIB else "Free some space; an 8-hour night takes about 80 MB prepared."
-        yield Finding(f"disk {folder}", "note" if cure else "ok", f"{free:.0f} GiB free", cure)
+        yield Finding(f"{what} in {folder}", "note" if cure else "ok", f"{free:.0f} GiB free", cure)
+
+
+def _unwritable(folder: Path) -> str:
+    """Why no file can be written in a folder; empty where one can."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))
+            file.flush()
+    except OSError as error:
+        return (error.strerror or "refused").lower()
+    return ""

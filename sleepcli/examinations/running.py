@@ -1,6 +1,7 @@
 """Does the program work: ONNX Runtime and its device, the models, and a short night read from end to end."""
 
 import ctypes
+import os
 import platform
 import re
 import sys
@@ -97,6 +98,14 @@ def models() -> list[Finding]:
     return findings or [Finding("models", "problem", "none", "Reinstall sleepcli, or give --model DIR.")]
 
 
+def temporary_folder() -> Path:
+    """Where temporary files go; the place to look at where no folder takes them."""
+    try:
+        return Path(tempfile.gettempdir())
+    except OSError:
+        return Path(os.environ.get("TMPDIR") or "/tmp")
+
+
 def self_test(model: str, chosen: str) -> Finding:
     """Simulate ten minutes, write them as EDF, caption them, and compare with what was simulated."""
     began = time.perf_counter()
@@ -105,6 +114,9 @@ def self_test(model: str, chosen: str) -> Finding:
             trouble = _read_simulated(Path(folder), model, chosen)
     except SleepcliError as error:
         return Finding("self-test", "problem", error.message, error.hint)
+    except OSError as error:
+        cure = "Free some space for temporary files, or set TMPDIR to a folder that you may write."
+        return Finding("self-test", "problem", f"no file can be written: {(error.strerror or 'refused').lower()}", cure)
     seconds = time.perf_counter() - began
     if trouble:
         return Finding("self-test", "problem", trouble, REINSTALL)

@@ -1,6 +1,10 @@
 """`sleepcli doctor`: what is wrong is found, and each problem has its cure."""
 
 import json
+import os
+import subprocess
+import sys
+import tempfile
 from importlib.metadata import PathDistribution
 from pathlib import Path
 
@@ -87,5 +91,38 @@ def test_a_full_disk_is_told_for_a_folder_that_is_not_there_yet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(installation, "DISK_GIB", 1e9)
-    (one,) = installation.disk([tmp_path / "not" / "yet"])
+    (one,) = installation.disk({"results": tmp_path / "not" / "yet"})
     assert (one.state, "GiB" in one.found, bool(one.cure)) == ("note", True, True)
+
+
+def test_a_place_that_takes_no_files_is_told_with_what_to_set(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    places = dict.fromkeys(installation.ELSEWHERE, tmp_path / "file" / "folder")
+    found = {one.what.partition(" in ")[0]: one for one in installation.disk(places)}
+    assert {what: one.state for what, one in found.items()} == {
+        "results": "note", "imported models": "note", "kept graphs": "note", "temporary files": "problem",
+    }  # fmt: skip
+    assert "SLEEPCLI_CACHE" in found["kept graphs"].cure
+    assert "not a directory" in found["temporary files"].found
+
+
+def test_no_room_for_temporary_files_is_a_problem_with_its_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    told = running.self_test("nano", "cpu")
+    assert told.state == "problem"
+    assert "TMPDIR" in told.cure
+
+
+def test_another_projects_core_on_the_path_ends_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "core").mkdir()
+    (tmp_path / "core" / "__init__.py").touch()
+    root = str(Path(__file__).parents[2])
+    path = os.pathsep.join((str(tmp_path), root))
+    command = [sys.executable, "-m", "sleepcli", "doctor"]
+    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
+    assert done.returncode == 3
+    assert done.stderr.count("\n") == 1
+    assert "another project's" in done.stderr
+    assert str(tmp_path) in done.stderr
