@@ -1,13 +1,12 @@
 """The paper's two findings at a small scale: more data and a larger network, and what each part of the recipe brings.
 
-    python tests/benchmarks/scaling.py run TRAINING... --held HELD --out RUNS     # train and measure, run by run
-    python tests/benchmarks/scaling.py report --out RUNS --figure core/models/nano/scaling.svg
+    python tests/benchmarks/scaling.py TRAINING... --held HELD... --out RUNS
+    python tests/benchmarks/scaling_report.py RUNS --figure core/models/nano/scaling.svg
 
-TRAINING and HELD are prepared studies. Three numbers of nights by three widths of the nano network, and the ablations
-at the most nights and the middle width, every run with the same steps, batch and seed, and on the same held-out
-subjects. A run whose line stands in RUNS/results.jsonl is not repeated. Nights are nested: the smaller sets are part
-of the larger ones. Intervals are 95 % bootstrap by held-out subject; those of differences are paired. They do not hold
-the spread over seeds.
+TRAINING and HELD are prepared studies; nights of held-out subjects are left out of training. Three numbers of nights
+by three widths of the nano network, and the ablations at the most nights and the middle width, every run with the same
+steps, batch and seed, and measured on the same held-out epochs. A run whose line stands in RUNS/results.jsonl is not
+repeated. Nights are nested: the smaller sets are part of the larger ones.
 """
 
 import argparse
@@ -28,7 +27,7 @@ from torch.nn.functional import cross_entropy
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from core.errors import SleepcliError  # noqa: E402
+from core.errors import UsageError  # noqa: E402
 from core.inference.figures import best_temperature, interval_by_subject, retrieval_ranks, staging_figures  # noqa: E402
 from core.inference.probes import fit_head  # noqa: E402
 from core.language.describe import DOMAINS  # noqa: E402
@@ -295,10 +294,12 @@ def figures_written(found: Outcomes) -> dict[str, float]:
     """Compare the heart rates that the decoder wrote with those measured, and with always writing the median."""
     measured, written = found["rate_measured"], found["rate_written"]
     both = np.isfinite(measured) & np.isfinite(written)
-    error = np.abs(measured - written)[both]
+    share = float(both.sum() / max(np.isfinite(measured).sum(), 1))
+    if not both.any():
+        return {"rates_written": share}
     return {
-        "rates_written": float(both.sum() / np.isfinite(measured).sum()),
-        "rate_error_bpm": float(error.mean()),
+        "rates_written": share,
+        "rate_error_bpm": float(np.abs(measured - written)[both].mean()),
         "rate_error_of_median_bpm": float(np.abs(measured[both] - np.median(measured[both])).mean()),
     }
 
@@ -322,13 +323,13 @@ def carry_out(trial: Trial, options: TrainOptions, rows: tuple[Rows, Rows]) -> d
 
 def run_all(wishes: argparse.Namespace) -> None:
     """Carry out what is not done yet, a line a run."""
-    stores = find_stores(wishes.training)
+    held = [open_study(path, separator="__") for path in find_stores(wishes.held)]
+    apart = {study.subject for study in held}
+    stores = [path for path in find_stores(wishes.training) if open_study(path, separator="__").subject not in apart]
+    if len(stores) < wishes.nights[-1]:
+        raise UsageError(f"{len(stores)} nights are left to train on.", f"{wishes.nights[-1]} are asked for.")
     order = [stores[i] for i in np.random.default_rng(SEED).permutation(len(stores))]
-    held = [open_study(path, separator="__") for path in find_stores([wishes.held])]
     labelled = [open_study(path, separator="__") for path in order[: wishes.nights[0]]]
-    seen = {open_study(path, separator="__").subject for path in order[: wishes.nights[-1]]}
-    if len(order) < wishes.nights[-1] or seen & {study.subject for study in held}:
-        raise SleepcliError("There are too few training nights, or one of a held-out subject is among them.")
     probe = rows_of(labelled, by_stage(labelled, 200 // len(STAGES)))
     rows = {slots: rows_of(held, spread(held, wishes.epochs), slots) for slots in (True, False)}
     results = wishes.out / "results.jsonl"
@@ -367,11 +368,10 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Run the study, or report it."""
+    """Run the study."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("run", "report"))
-    parser.add_argument("training", nargs="*", type=Path)
-    parser.add_argument("--held", type=Path)
+    parser.add_argument("training", nargs="+", type=Path)
+    parser.add_argument("--held", nargs="+", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--nights", type=int, nargs=3, default=(4, 20, 100))
     parser.add_argument("--widths", type=int, nargs=3, default=(24, 48, 96))
@@ -379,10 +379,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=128, help="of each held-out study, evenly over its night")
     parser.add_argument("--only", nargs="*", default=(), help="names of runs, such as n100_w48_no_slots")
-    parser.add_argument("--figure", type=Path)
-    wishes = parser.parse_args()
-    if wishes.what == "run":
-        run_all(wishes)
+    run_all(parser.parse_args())
 
 
 if __name__ == "__main__":
