@@ -83,6 +83,10 @@ TREND_CONCEPTS = {
 DELTA_LEAK = 65.0
 """Relative delta power in per cent above which the EOG's power is taken as EEG, not as eye movement."""
 
+SAID_IN = {"rapid_eye_movements": ("R",), "slow_eye_movements": ("W", "N1")}
+"""Stages in which an eye movement bears its name (AASM: slow ones in drowsiness and N1, rapid ones in R). Elsewhere the
+EOG's bands hold the brain's own waves, and no share of power tells them apart."""
+
 IMPLIED = {
     "strong_delta": "delta_dominant",
     "many_spindles": "spindles",
@@ -136,6 +140,7 @@ def concepts(facts: EpochFacts, domain: str) -> tuple[str, ...]:
         limit.concept
         for limit in THRESHOLDS
         if limit.domain == domain and limit.quantity in known and limit.low <= known[limit.quantity] < limit.high
+        if limit.concept not in SAID_IN or facts.stage in SAID_IN[limit.concept]
     ]
     if domain == "cardiac":
         held += [TREND_CONCEPTS.get((trend.quantity, trend.direction), "") for trend in facts.trends]

@@ -80,7 +80,7 @@ EVENT_WORDS: dict[str, tuple[tuple[str, str], ...]] = {
     "hypopnea": (("a", "hypopnea"), ("a", "hypopnoea"), ("a", "partial reduction of breathing")),
     "rera": (("a", "respiratory effort-related arousal"), ("a", "RERA"), ("a", "flow-limited run ending in arousal")),
     "desaturation": (("an", "oxygen desaturation"), ("a", "desaturation"), ("a", "drop in oxygen")),
-    "arousal": (("an", "arousal"), ("an", "EEG arousal"), ("a", "brief awakening")),
+    "arousal": (("an", "arousal"), ("an", "EEG arousal"), ("a", "cortical arousal")),
     "limb_movement": (("a", "limb movement"), ("a", "leg movement"), ("a", "leg jerk")),
 }
 """Article and noun by event type."""

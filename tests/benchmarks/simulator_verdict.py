@@ -16,7 +16,9 @@ import argparse
 import json
 import sys
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +53,13 @@ def make(out: Path, nights: int, first: int) -> None:
             write_night(night, out, f"night-{seed:03d}", montage)
 
 
-def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Read signals and truth of a night."""
+def read(path: Path, *wanted: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read some signals and the truth of a night."""
     import pyedflib
 
     with pyedflib.EdfReader(str(path)) as reader:
         labels = reader.getSignalLabels()
-        signals = {label: reader.readSignal(k) for k, label in enumerate(labels)}
+        signals = {label: reader.readSignal(labels.index(label)) for label in wanted}
     return signals, json.loads(path.with_name(path.stem + ".truth.json").read_text())
 
 
@@ -91,12 +93,13 @@ def spans(rows: list[dict[str, Any]]) -> np.ndarray:
     return np.array([[r["onset"], r["onset"] + r["duration"]] for r in rows]).reshape(-1, 2)
 
 
-def judge_sleep(signals: dict[str, np.ndarray], truth: dict[str, Any]) -> dict[str, Any]:
-    """Let YASA stage the night and detect spindles and slow waves."""
+def judge_stages(path: Path) -> dict[str, Any]:
+    """Let YASA stage the night."""
     import mne
     import yasa
 
     names = ["EEG C4-M1", "EOG E1-M2", "EMG chin"]
+    signals, truth = read(path, *names)
     data = np.stack([signals[n] for n in names]) * 1e-6
     raw = mne.io.RawArray(data, mne.create_info(names, 256.0, ["eeg", "eog", "emg"]), verbose="ERROR")
     staged = yasa.SleepStaging(raw, eeg_name=names[0], eog_name=names[1], emg_name=names[2]).predict()
@@ -104,9 +107,16 @@ def judge_sleep(signals: dict[str, np.ndarray], truth: dict[str, Any]) -> dict[s
     guess = [codes.get(str(s), str(s)) for s in (staged.hypno if hasattr(staged, "hypno") else staged)]
     stages = [row["stage"] for row in truth["epochs"]]
     n = min(len(stages), len(guess))
-    stages, guess = stages[:n], guess[:n]
+    return {"stages": stages[:n], "guess": guess[:n], "kappa": kappa(stages[:n], guess[:n])}
+
+
+def judge_waves(path: Path) -> dict[str, Any]:
+    """Let YASA detect spindles and slow waves."""
+    import yasa
+
+    signals, truth = read(path, "EEG C4-M1")
     eeg = signals["EEG C4-M1"]
-    hypno = np.repeat([STAGES.index(s) for s in stages], 30 * 256)
+    hypno = np.repeat([STAGES.index(row["stage"]) for row in truth["epochs"]], 30 * 256)
     sleep = {"hypno": hypno, "include": (2, 3)}
     spindles = yasa.spindles_detect(eeg[: len(hypno)], 256.0, **sleep, verbose="ERROR")
     waves = yasa.sw_detect(eeg[: len(hypno)], 256.0, **sleep, verbose="ERROR")
@@ -115,9 +125,6 @@ def judge_sleep(signals: dict[str, np.ndarray], truth: dict[str, Any]) -> dict[s
     table = [t.summary()[["Start", "End"]].to_numpy() if t is not None else np.zeros((0, 2)) for t in found]
     large = [w for w in truth["slow_waves"] if w["amplitude"] >= 120]
     return {
-        "stages": stages,
-        "guess": guess,
-        "kappa": kappa(stages, guess),
         "spindles": match(spans(truth["spindles"]), table[0]),
         "slow_waves": match(spans(truth["slow_waves"] + truth["k_complexes"]), table[1]),
         "manual_waves": match(spans(truth["slow_waves"] + truth["k_complexes"]), table[2]),
@@ -125,10 +132,11 @@ def judge_sleep(signals: dict[str, np.ndarray], truth: dict[str, Any]) -> dict[s
     }
 
 
-def judge_body(signals: dict[str, np.ndarray], truth: dict[str, Any]) -> dict[str, float]:
+def judge_body(path: Path) -> dict[str, float]:
     """Let NeuroKit2 find R peaks and the breathing rate."""
     import neurokit2 as nk
 
+    signals, truth = read(path, "ECG", "Effort abdomen")
     ecg = nk.ecg_clean(signals["ECG"], sampling_rate=256)
     _, info = nk.ecg_peaks(ecg, sampling_rate=256)
     peaks = np.asarray(info["ECG_R_Peaks"]) / 256.0
@@ -200,21 +208,32 @@ def real_means() -> np.ndarray:
 
 def report(nights: list[dict[str, Any]]) -> None:
     """Print the tables."""
-    print(
-        "night  kappa  "
-        + "  ".join(f"{s:>4}" for s in STAGES)
-        + ""
-        + "   spindle P/R  slow wave P/R  AASM's P/R  large R  beats F1  breath err  within 1/min"
-    )
+    report_stages([row for row in nights if "kappa" in row])
+    print("night     spindle P/R  slow wave P/R  AASM's P/R  large R  beats F1  breath err  within 1/min")
+    for row in nights:
+        waves = (
+            "not judged"
+            if "spindles" not in row
+            else (
+                "   {:.2f} {:.2f}    {:.2f} {:.2f}".format(*row["spindles"], *row["slow_waves"])
+                + "      {:.2f} {:.2f}   {:.2f}".format(*row["manual_waves"], row["large_waves"])
+            )
+        )
+        body = (
+            ""
+            if "beat_f1" not in row
+            else (f"     {row['beat_f1']:.4f}    {row['rate_error']:.2f}        {row['rate_within_1']:.2f}")
+        )
+        print(f"{row['name']}  {waves}{body}")
+    report_powers(np.array([row["powers"] for row in nights if "powers" in row]), real_means())
+
+
+def report_stages(nights: list[dict[str, Any]]) -> None:
+    """Print how YASA staged each night, and all of them."""
+    print("night  kappa  " + "  ".join(f"{s:>4}" for s in STAGES))
     for row in nights:
         recalls = [_recall(row["stages"], row["guess"], s) for s in STAGES]
-        print(
-            f"{row['name']}  {row['kappa']:.3f}  "
-            + "  ".join(f"{r:4.2f}" for r in recalls)
-            + "   {:.2f} {:.2f}    {:.2f} {:.2f}".format(*row["spindles"], *row["slow_waves"])
-            + "      {:.2f} {:.2f}   {:.2f}".format(*row["manual_waves"], row["large_waves"])
-            + f"     {row['beat_f1']:.4f}    {row['rate_error']:.2f}        {row['rate_within_1']:.2f}"
-        )
+        print(f"{row['name']}  {row['kappa']:.3f}  " + "  ".join(f"{r:4.2f}" for r in recalls))
     stages = [s for row in nights for s in row["stages"]]
     guess = [s for row in nights for s in row["guess"]]
     print(f"mean kappa {np.mean([r['kappa'] for r in nights]):.3f}; pooled kappa {kappa(stages, guess):.3f}")
@@ -224,7 +243,6 @@ def report(nights: list[dict[str, Any]]) -> None:
         n = max(stages.count(truth), 1)
         cells = [sum(a == truth and b == g for a, b in zip(stages, guess, strict=True)) / n for g in STAGES]
         print(f"  {truth:>2} " + " ".join(f"{100 * c:5.1f}" for c in cells))
-    report_powers(np.array([row["powers"] for row in nights]), real_means())
 
 
 def report_powers(mine: np.ndarray, real: np.ndarray) -> None:
@@ -252,27 +270,35 @@ def _recall(stages: list[str], guess: list[str], stage: str) -> float:
     return float(np.mean([g == stage for s, g in zip(stages, guess, strict=True) if s == stage] or [np.nan]))
 
 
-def judge_night(path: Path) -> dict[str, Any]:
-    """Judge one night, or take its judgement from the file beside it."""
-    kept = path.with_suffix(".verdict.json")
-    if kept.exists():
-        row = json.loads(kept.read_text())
-        return row | {"powers": np.array(row["powers"])}
-    warnings.filterwarnings("ignore")
-    signals, truth = read(path)
-    row = judge_sleep(signals, truth) | judge_body(signals, truth) | {"name": path.stem}
+def judge_powers(path: Path) -> dict[str, Any]:
+    """Measure band powers by stage as the tracks were measured."""
+    signals, truth = read(path, "EEG Fpz-Cz", "EEG Pz-Oz", "EOG E1-M2", "EOG E2-M2")
     traces = (signals["EEG Fpz-Cz"], signals["EEG Pz-Oz"], signals["EOG E2-M2"] - signals["EOG E1-M2"])
     powers = np.stack([band_powers(trace, 256.0, k == 2) for k, trace in enumerate(traces)], axis=1)
     stages = np.array([STAGES.index(e["stage"]) for e in truth["epochs"]])
     clean = np.array([e["clean"] for e in truth["epochs"]])
     chosen = {k: (stages == k) & clean for k in range(len(STAGES))}
-    row["powers"] = stage_means(powers / powers.sum(2, keepdims=True), np.log(powers), chosen)
-    kept.write_text(json.dumps(row | {"powers": row["powers"].tolist()}))
-    print(path.stem, f"kappa {row['kappa']:.3f}", file=sys.stderr, flush=True)
+    return {"powers": stage_means(powers / powers.sum(2, keepdims=True), np.log(powers), chosen).tolist()}
+
+
+PARTS = {"stages": judge_stages, "powers": judge_powers, "waves": judge_waves, "body": judge_body}
+DONE = {"stages": "kappa", "powers": "powers", "waves": "spindles", "body": "beat_f1"}
+
+
+def judge_night(path: Path, parts: Sequence[str]) -> dict[str, Any]:
+    """Judge the parts of one night that have not been judged; the judgement is kept beside the night."""
+    warnings.filterwarnings("ignore")
+    kept = path.with_suffix(".verdict.json")
+    row: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {"name": path.stem}
+    for part in parts:
+        if DONE[part] not in row:
+            row |= PARTS[part](path)
+            kept.write_text(json.dumps(row))
+            print(path.stem, part, file=sys.stderr, flush=True)
     return row
 
 
-def judge(out: Path, jobs: int) -> None:
+def judge(out: Path, jobs: int, parts: Sequence[str]) -> None:
     """Judge every night in a folder."""
     try:
         import neurokit2  # noqa: F401
@@ -281,7 +307,7 @@ def judge(out: Path, jobs: int) -> None:
         print(__doc__)
         raise SystemExit(2) from None
     with ProcessPoolExecutor(jobs) as pool:
-        report(list(pool.map(judge_night, sorted(out.glob("night-*.edf")))))
+        report(list(pool.map(partial(judge_night, parts=parts), sorted(out.glob("night-*.edf")))))
 
 
 def main() -> None:
@@ -292,11 +318,12 @@ def main() -> None:
     parser.add_argument("--nights", type=int, default=10)
     parser.add_argument("--first", type=int, default=100)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--parts", nargs="*", choices=tuple(PARTS), default=tuple(PARTS))
     chosen = parser.parse_args()
     if chosen.step == "make":
         make(chosen.out, chosen.nights, chosen.first)
     else:
-        judge(chosen.out, chosen.jobs)
+        judge(chosen.out, chosen.jobs, chosen.parts)
 
 
 if __name__ == "__main__":

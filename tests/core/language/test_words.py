@@ -82,8 +82,15 @@ def test_trends_become_words() -> None:
 
 def test_slow_waves_in_the_eog_are_no_eye_movements() -> None:
     leaking = {"eog_left_rapid": 60.0, "eog_right_rapid": 60.0, "c3_delta": 80.0}
-    assert "rapid_eye_movements" not in concepts(EpochFacts(None, leaking), "brain")
-    assert "rapid_eye_movements" in concepts(EpochFacts(None, {**leaking, "c3_delta": 30.0}), "brain")
+    assert "rapid_eye_movements" not in concepts(EpochFacts("R", leaking), "brain")
+    assert "rapid_eye_movements" in concepts(EpochFacts("R", {**leaking, "c3_delta": 30.0}), "brain")
+
+
+def test_eye_movements_are_named_in_their_stages_alone() -> None:
+    for kind, stages in (("rapid", ("R",)), ("slow", ("W", "N1"))):
+        values = {f"eog_left_{kind}": 90.0, f"eog_right_{kind}": 90.0, "c3_delta": 30.0}
+        said = [s for s in (*STAGES, None) if f"{kind}_eye_movements" in concepts(EpochFacts(s, values), "brain")]
+        assert set(said) == set(stages)
 
 
 def test_every_threshold_has_a_source_and_words() -> None:
