@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from core.psg.derivations import Candidate, best_candidates
-from core.psg.position_codes import ASSUMED_CODES, StatedCodes, coding_by_labels
+from core.psg.position_codes import ASSUMED_CODES, SIMULATED_UNIT, StatedCodes, coding_by_labels
 
 if TYPE_CHECKING:
     from core.psg.montage import Montage
@@ -198,7 +198,8 @@ def resolve(
     }
     used = {index for source in sources for index in source.signals}
     unused = tuple(signal.label for signal in signals if signal.index not in used)
-    codes, told = _position_codes(signals, montage, stated)
+    position = next((source for source in sources if source.target == "POS" and source.signals), None)
+    codes, told = _position_codes(signals, montage, stated, position)
     sources = [_told(source, told) if source.target == "POS" and source.signals else source for source in sources]
     side = montage.positive_side if montage is not None else ""
     return ChannelMap(tuple(sources[: len(CHANNELS)]), unused, codes, others, tuple(sources[len(CHANNELS) :]), side)
@@ -210,7 +211,10 @@ def _told(source: ChannelSource, codes: str) -> ChannelSource:
 
 
 def _position_codes(
-    signals: "Sequence[SignalInfo]", montage: "Montage | None", stated: StatedCodes | None
+    signals: "Sequence[SignalInfo]",
+    montage: "Montage | None",
+    stated: StatedCodes | None,
+    position: ChannelSource | None,
 ) -> tuple[Mapping[float, int] | None, str]:
     """Return what the position codes mean and who says so; None and nothing where it has to be assumed."""
     if montage is not None and montage.position_codes:
@@ -219,6 +223,8 @@ def _position_codes(
         return None, f"an angle, positive to the {montage.positive_side}, by the montage"
     if stated is not None:
         return stated.codes, f"codes as {stated.source} names them"
+    if position is not None and position.unit.strip() == SIMULATED_UNIT:
+        return {float(code): code for code in range(5)}, "codes as sleepcli simulates them"
     coding = coding_by_labels([signal.label for signal in signals])
     return (coding.codes, f"codes as in {coding.name}") if coding is not None else (None, "")
 

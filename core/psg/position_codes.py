@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 ASSUMED_CODES = "codes assumed: 0 right, 1 left, 2 supine, 3 prone, 4 upright; a montage can name them"
 """What the map says of a position that nobody explains."""
+SIMULATED_UNIT = "code"
+"""The unit of the position in nights that this project simulates, whose codes are the model's own."""
 POSITIONS = {"right": 0, "left": 1, "supine": 2, "prone": 3, "upright": 4, "unknown": -1}
 """The model's codes."""
 _SYNONYMS = {

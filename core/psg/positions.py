@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from core.psg.position_codes import BY_VALUES
+from core.psg.position_codes import ASSUMED_CODES, BY_VALUES
 
 STRAY = 0.01
 """Share of values that are none of the known codes, above which that is told."""
@@ -32,7 +32,7 @@ def positions(
     -------
     tuple of array and str
         0 right, 1 left, 2 supine, 3 prone, 4 upright, −1 unknown; and a remark where the values were no
-        such codes.
+        such codes, or where nobody says what they mean.
     """
     finite = samples[np.isfinite(samples)]
     out = np.full(samples.shape, -1.0, dtype=np.float32)
@@ -45,7 +45,7 @@ def positions(
         rounded = np.round(samples)
         known = (np.abs(samples - rounded) < 0.25) & (rounded >= 0)
         out[known] = rounded[known]
-        return out, ""
+        return out, ASSUMED_CODES if known.any() else ""
     if different.size <= len(BY_VALUES.codes) and set(different.tolist()) <= set(BY_VALUES.codes):
         return _decoded(samples, BY_VALUES.codes)[0], f"codes as in {BY_VALUES.name}, by their values"
     if float(np.abs(finite).max()) <= 361.0 and (different.size > MANY or positive_side):

@@ -9,7 +9,7 @@ from core.errors import UsageError
 from core.psg.channels import resolve
 from core.psg.mapping import map_recording, stated_codes
 from core.psg.montage import read_montage, write_montage
-from core.psg.position_codes import POSITION_CODINGS, codes_of_names, coding_by_labels
+from core.psg.position_codes import ASSUMED_CODES, POSITION_CODINGS, codes_of_names, coding_by_labels
 from core.psg.positions import positions
 from core.psg.preprocess import load_traces
 from core.psg.recording import SignalInfo, open_recording
@@ -53,8 +53,8 @@ def lain(path: Path, montage: Path | None = None, scoring: Path | None = None) -
 
 def test_the_studys_own_profusion_file_names_its_codes(tmp_path: Path) -> None:
     path = study(tmp_path, [0, 1, 2, 3, 4])
-    assumed, reason, _ = lain(path)
-    assert (assumed, "assumed" in reason) == ([0, 1, 2, 3, 4], True)
+    assumed, reason, remark = lain(path)
+    assert (assumed, "assumed" in reason, "assumed" in remark) == ([0, 1, 2, 3, 4], True, True)
     given = profusion(tmp_path / "given.xml", "SUPINE", "LEFT", "PRONE", "RIGHT", "SIT", channel="Position")
     assert lain(path, scoring=given)[0] == [2, 1, 3, 0, 4]
     profusion(tmp_path / "night-profusion.xml", "RIGHT", "BACK", "LEFT", "FRONT", "UPRIGHT")
@@ -116,6 +116,12 @@ def test_somnomedics_is_known_by_its_labels(tmp_path: Path) -> None:
     assert lain(study(tmp_path, [1, 2, 3, 4, 5, 6], ("PLMl", "PLMr"), "Lage"))[0] == [3, 4, 1, 0, -1, 2]
 
 
+def test_the_simulators_own_codes_are_known() -> None:
+    found = resolve([SignalInfo(0, "Position", "code", 1.0, 60)])
+    assert found.source("POS").reason == "by its label; codes as sleepcli simulates them"
+    assert found.position_codes == {code: code for code in range(5)}
+
+
 def test_time_spent_in_a_position_never_decides(tmp_path: Path) -> None:
     most = lain(study(tmp_path, [0, 0, 0, 0, 0, 1]))
     assert most[0] == [0, 1]  # a night almost wholly on the right stays one
@@ -150,7 +156,8 @@ def test_shhs_and_mesa_in_every_spelling() -> None:
 def test_position_codes() -> None:
     codes, note = positions(np.array([0, 1, 2, 3, 4, -1, np.nan], np.float32), None)
     assert codes.tolist() == [0, 1, 2, 3, 4, -1, -1]
-    assert note == ""
+    assert note == ASSUMED_CODES
+    assert positions(np.array([-1, np.nan], np.float32), None)[1] == ""
     unknown, note = positions(np.array([10, 20, 30, 10], np.float32), None)
     assert set(unknown.tolist()) == {-1.0}
     assert "[position]" in note
