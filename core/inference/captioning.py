@@ -1,7 +1,7 @@
 """Captions of a night: the model writes, measured values fill its slots, and nothing unseen is told."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -106,9 +106,10 @@ def caption_rows(study: PreparedStudy, night: Night) -> Iterator[EpochCaption]:
     sites = shown_names(study.channel_map)
     known = [channel.name for channel in (*CHANNELS, *FURTHER_CHANNELS) if channel.name in night.channels]
     states = {name: study.states_of(name) for name in known}
+    overlapping = _by_epoch(night.events, study.n_epochs)
     for epoch in range(study.n_epochs):
         onset = epoch * float(EPOCH_SECONDS)
-        events = tuple(event for event in night.events if _overlaps(event, onset))
+        events = tuple(overlapping[epoch])
         settled = Scoring(night.staging.stages, events)
         facts = replace(
             epoch_facts(epoch, measured, study.states, settled, sites),
@@ -142,6 +143,17 @@ def event_row(event: Event) -> dict[str, Any]:
         "duration": round(event.duration, 1),
         "confidence": confidence,
     }
+
+
+def _by_epoch(events: Sequence[Event], count: int) -> list[list[Event]]:
+    """Give the events that overlap each epoch, in their order."""
+    found: list[list[Event]] = [[] for _ in range(count)]
+    for event in events:
+        first, last = (int(when // EPOCH_SECONDS) for when in (event.onset, event.onset + event.duration))
+        for epoch in range(max(first, 0), min(last + 1, count)):
+            if _overlaps(event, epoch * float(EPOCH_SECONDS)):
+                found[epoch].append(event)
+    return found
 
 
 def _overlaps(event: Event, onset: float) -> bool:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ class Draft:
     @cached_property
     def text(self) -> str:
         """The text with its slot and time tokens."""
-        return self._text(self.decoded.ids.tolist())
+        return _whole_text(self.tokenizer, tuple(self.decoded.ids.tolist()))
 
     def spans(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
         """Yield each sentence with the probabilities of its tokens."""
@@ -53,8 +53,18 @@ class Draft:
             yield len(ids)
 
     def _text(self, ids: Sequence[int]) -> str:
-        text = self.tokenizer.decode(ids)
-        return joined_numbers(text) if self.tokenizer.kind == "clip" else text
+        return _text_of(self.tokenizer, ids)
+
+
+@lru_cache(maxsize=4096)
+def _whole_text(tokenizer: Tokenizer, ids: tuple[int, ...]) -> str:
+    """Give a text once, however often a night says it."""
+    return _text_of(tokenizer, ids)
+
+
+def _text_of(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
+    text = tokenizer.decode(ids)
+    return joined_numbers(text) if tokenizer.kind == "clip" else text
 
 
 def joined_numbers(text: str) -> str:

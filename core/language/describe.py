@@ -228,22 +228,39 @@ def fill_slots(text: str, facts: EpochFacts, domain: str | None = None) -> str:
     known = sayable(facts)
     told: dict[str, str] = {}
     domains: list[str] = []
-    for written in sentences(text):
-        raw, _ = hide_sites(written)
-        if read_missing(raw) or is_unreliable(raw):
-            domains += _domains_of_channels(read_missing(raw))
+    for raw, about, found in _slot_sentences(text, domain):
+        domains += about
+        if found is None and not raw:
             continue
-        found = read_sentence(raw, domain)
         if found is not None:
-            domains.append(found.group.domain)
             key, filled = f"group {found.group.key}", _fill_told(found, known)
         else:
             key, filled = raw, _fill_other(raw, known)
-            domains += [MEASUREMENTS[name].domain for name in MEASUREMENTS if f"<{name}>" in raw]
         if filled:
             told.setdefault(key, filled)
     chosen = domain or (domains[0] if domains else "stage_event")
     return " ".join([*told.values(), *_absences(known, chosen, bool(told), None)])
+
+
+@lru_cache(maxsize=1024)
+def _slot_sentences(text: str, domain: str | None) -> tuple[tuple[str, tuple[str, ...], Told | None], ...]:
+    """Give each sentence (empty where it says what is missing), the domains it is about, and how the bank reads it.
+
+    A night's texts are few, each written many times.
+    """
+    parts: list[tuple[str, tuple[str, ...], Told | None]] = []
+    for written in sentences(text):
+        raw, _ = hide_sites(written)
+        missing = read_missing(raw)
+        found = None
+        if missing or is_unreliable(raw):
+            raw, about = "", _domains_of_channels(missing)
+        elif (found := read_sentence(raw, domain)) is not None:
+            about = [found.group.domain]
+        else:
+            about = [MEASUREMENTS[name].domain for name in MEASUREMENTS if f"<{name}>" in raw]
+        parts.append((raw, tuple(about), found))
+    return tuple(parts)
 
 
 def _domains_of_channels(channels: Iterable[str]) -> list[str]:
