@@ -52,6 +52,8 @@ Outcomes = Mapping[str, NDArray[Any]]
 SEED = 5
 PART = 64
 """Epochs measured at a time."""
+TOP = 10
+"""A statement is specific where it is true of so many epochs of the pool at most."""
 STAGE_TOKENS = 28
 """Tokens of a stage_event caption within which the stage stands."""
 FIGURE = "heart_rate_mean"
@@ -201,9 +203,12 @@ def outcomes(run: Learned, held: Rows, probe: Rows, slots: bool) -> dict[str, ND
     factor = best_temperature(labelled @ anchors.T, probe.stages, prior)
     made["zero_shot"] = (factor * embeddings @ anchors.T + prior + shares).argmax(axis=1)
     made["probed"] = (fit_head(labelled, probe.stages, len(STAGES)).scores(embeddings) + shares).argmax(axis=1)
-    for name, texts in (("rank", held.texts), ("rank_scoring", held.scorings)):
-        statements = embed_texts(run.model, run.ids([text.statement for text in texts])).numpy()
-        made[name] = retrieval_ranks(statements, embeddings, answers(texts))
+    for name, texts in (("all", held.texts), ("scoring", held.scorings)):
+        statements, right = embed_texts(run.model, run.ids([text.statement for text in texts])).numpy(), answers(texts)
+        first = np.argsort(-statements @ embeddings.T, axis=1)[:, :TOP]
+        made[f"precision_{name}"] = np.take_along_axis(right, first, axis=1).mean(axis=1)
+        made[f"rank_{name}"] = retrieval_ranks(statements, embeddings, right)
+        made[f"answers_{name}"] = right.sum(axis=1)
     subjects = np.array([held.studies[study].subject for study, _ in held.places])
     return made | {"stages": held.stages, "subjects": subjects}
 
@@ -245,20 +250,21 @@ def answers(texts: Sequence[EpochTexts]) -> NDArray[np.bool_]:
     return right
 
 
-def by_chance(texts: Sequence[EpochTexts]) -> float:
-    """Give the share of statements that a random order of the epochs answers among its first ten."""
+def by_chance(texts: Sequence[EpochTexts]) -> dict[str, float]:
+    """Give what a random order of the epochs would reach: precision, and recall of the specific statements."""
     right = answers(texts)
-    wrong = (~right).sum(axis=1)
-    missed = np.prod([np.maximum(wrong - k, 0) / (right.shape[1] - k) for k in range(10)], axis=0)
-    return float(1 - missed.mean())
+    wrong = (~right).sum(axis=1)[right.sum(axis=1) <= TOP]
+    missed = np.prod([np.maximum(wrong - k, 0) / (right.shape[1] - k) for k in range(TOP)], axis=0)
+    return {"precision": float(right.mean()), "recall": float(1 - missed.mean())}
 
 
 def _kappa(name: str) -> Callable[[Outcomes, NDArray[np.intp]], float]:
     return lambda found, rows: staging_figures(found["stages"][rows], found[name][rows]).kappa
 
 
-def _recall(name: str) -> Callable[[Outcomes, NDArray[np.intp]], float]:
-    return lambda found, rows: float(np.mean(found[name][rows] <= 10))
+def _recall(found: Outcomes, rows: NDArray[np.intp]) -> float:
+    specific = found["answers_all"][rows] <= TOP
+    return float(np.mean(found["rank_all"][rows][specific] <= TOP))
 
 
 FIGURES: dict[str, tuple[str, Callable[[Outcomes, NDArray[np.intp]], float]]] = {
@@ -269,8 +275,9 @@ FIGURES: dict[str, tuple[str, Callable[[Outcomes, NDArray[np.intp]], float]]] = 
     ),
     "probed": ("stages from 200 labels, kappa", _kappa("probed")),
     "written": ("stage as written, kappa", _kappa("written")),
-    "recall": ("R@10, all statements", _recall("rank")),
-    "recall_scoring": ("R@10, stage and events", _recall("rank_scoring")),
+    "recall": ("R@10, specific statements", _recall),
+    "precision": ("P@10, all statements", lambda found, rows: float(found["precision_all"][rows].mean())),
+    "scoring": ("P@10, stage and events", lambda found, rows: float(found["precision_scoring"][rows].mean())),
     "nats": ("nats a caption", lambda found, rows: float(found["nats"][rows].mean())),
     "error": (
         "power not reconstructed",
@@ -356,7 +363,7 @@ def run_all(wishes: argparse.Namespace) -> None:
             keep=1,
         )
         row = carry_out(trial, options, (rows[texts.slots], probe))
-        row["chance"] = {"recall": by_chance(rows[True].texts), "recall_scoring": by_chance(rows[True].scorings)}
+        row["chance"] = by_chance(rows[True].texts) | {"scoring": by_chance(rows[True].scorings)["precision"]}
         with results.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         print(json.dumps(row), flush=True)

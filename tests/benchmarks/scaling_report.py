@@ -28,8 +28,8 @@ from core.files import write_with  # noqa: E402
 from core.inference.report.palette import LIGHT  # noqa: E402
 
 REFERENCE = "plain"
-SCALED = ("zero_shot", "written", "recall", "nats", "error")
-ABLATED = ("zero_shot", "probed", "written", "recall", "recall_scoring")
+SCALED = ("zero_shot", "written", "recall", "precision", "nats", "error")
+ABLATED = ("zero_shot", "probed", "written", "recall", "precision", "scoring")
 COLOURS = (LIGHT["N1"], LIGHT["N2"], LIGHT["N3"])
 MINUS = "\N{MINUS SIGN}"
 
@@ -75,7 +75,7 @@ def _outcomes(runs: Path, name: str) -> Outcomes:
 
 def draw(rows: Sequence[dict[str, Any]], apart: dict[str, dict[str, list[float]]]) -> Figure:
     """Draw the figures over the nights, a line a width, and below them what each ablation changes."""
-    sheet = Figure(figsize=(11.0, 5.0), facecolor="white", layout="constrained")
+    sheet = Figure(figsize=(12.0, 4.6), facecolor="white", layout="constrained")
     FigureCanvasAgg(sheet)
     grid = sheet.subplots(2, len(SCALED))
     scaled = [row for row in rows if not row["change"]]
