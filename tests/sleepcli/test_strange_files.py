@@ -175,3 +175,27 @@ def test_a_copy_needs_a_name_of_its_own(program: Command, tmp_path: Path) -> Non
     assert study.read_bytes() == before
     assert program("deidentify", study, tmp_path / "copy.edf").returncode == 0
     assert PLANTED.encode() not in (tmp_path / "copy.edf").read_bytes()
+
+
+def test_position_codes_go_from_info_through_a_montage_and_a_wrong_one_is_told(
+    program: Command, tmp_path: Path
+) -> None:
+    body = Signal("Body", np.repeat([6, 12, 9, 3], 30).reshape(120, 1).astype(np.int32), {"unit": ""})
+    limits = {"physical_min": "0", "physical_max": "12", "digital_min": "0", "digital_max": "12"}
+    body = Signal("Body", body.data, {**body.fields, **limits})
+    flow = noise("Flow Patient", rate=16)
+    signals = [noise("EEG C3-M2"), flow, noise("Effort THO", rate=16), noise("Effort ABD", rate=16), body]
+    (tmp_path / "alice.edf").write_bytes(edf_bytes(signals))
+    told = {
+        row["target"]: row for row in lines(program("info", "alice.edf", "--write-montage", "lab.toml"))[0]["channels"]
+    }
+    assert told["POS"]["reason"] == "by its label; codes as in Philips Alice"
+    assert '12 = "left"' in (tmp_path / "lab.toml").read_text()
+    for extra in ([], ["--montage", "lab.toml"]):
+        rows = lines(program("caption", "alice.edf", "--measured", *extra))
+        texts = [row["captions"]["somatic"].lower() for row in rows]
+        for place, (word, text) in enumerate(zip(("supine", "left", "prone", "right"), texts, strict=True)):
+            assert word in text, (place, texts)
+    (tmp_path / "lab.toml").write_text('[position]\ncodes = { 6 = "suppine" }\n')
+    wrong = program("info", "alice.edf", "--montage", "lab.toml")
+    assert_one_sentence(wrong, 2, "Did you mean 'supine'")
