@@ -42,11 +42,19 @@ class Bout:
     spans: tuple[Mapping[str, Any], ...]
     """Events of the types that the question names, each once."""
 
+    @property
+    def evidence(self) -> str:
+        """What its times rest on: `events`, whose onsets and ends are in `spans`, or `epochs`, 30 s each.
+
+        An embedding tells which epoch is meant and not which seconds of it (tests/benchmarks/localise_by_meaning.py).
+        """
+        return "events" if self.spans else "epochs"
+
     def to_json(self) -> dict[str, Any]:
         """Give the bout as JSON values."""
         row = {name: getattr(self, name) for name in self.__dataclass_fields__}
         row["spans"] = [dict(span) for span in self.spans]
-        return row
+        return {**row, "evidence": self.evidence}
 
 
 def bouts_of(asked: Asked, store: Store) -> tuple[Bout, ...]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from core.inference.tasks import ModelChoice
 
 HIT_COLUMNS = ("study", "epoch", "onset", "score", "caption")
-BOUT_COLUMNS = ("study", "clock", "onset", "duration", "score", "caption")
+BOUT_COLUMNS = ("study", "clock", "onset", "duration", "score", "evidence", "caption")
 STUDY_COLUMNS = ("study", "score", "matching", "share", "best_epoch", "caption")
 HEADINGS = {"onset": "onset s", "duration": "duration s", "matching": "epochs", "best_epoch": "best"}
 
