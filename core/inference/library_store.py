@@ -62,35 +62,31 @@ class LibraryStore:
 
     def highest(self, measure: Measure, columns: Sequence[str], where: str, limit: int) -> list[Candidate]:
         """The epochs with the highest measure of some columns; of equal ones those of the lowest number, then study."""
-        query = self._epochs.search().select([*columns, "study", "epoch"]).limit(None)
+        query = self._epochs.search().select([*columns, "epoch"]).with_row_id(True).limit(None)
         table = self._read(lambda: (query.where(where) if where else query).to_arrow())
         scores = -measure({name: _numbers(table.column(name)) for name in columns}, table.num_rows)
         epochs = table.column("epoch").to_numpy()
-        order = np.lexsort((epochs, scores))
-        if len(order) > limit:
-            last = order[limit - 1]  # and all that equal it: the study decides among them
-            equal = (scores == scores[last]) & (epochs <= epochs[last])
-            order = np.flatnonzero((scores < scores[last]) | equal)
-        studies = table.column("study").take(order).to_pylist()
-        best = sorted(zip(scores[order].tolist(), epochs[order].tolist(), studies, strict=True))[:limit]
-        found = {row.place: row for row in self._at([(study, epoch) for _, epoch, study in best], columns)}
-        return [found[study, epoch] for _, epoch, study in best]
+        order = _lowest(scores, epochs, limit)
+        rows = self._rows(table.column("_rowid").to_numpy()[order].tolist(), columns)
+        ranked = sorted(zip(scores[order].tolist(), rows, strict=True), key=lambda pair: (pair[0], pair[1].place[::-1]))
+        return [row for _, row in ranked[:limit]]
 
     def first(self, where: str, limit: int) -> list[Candidate]:
         """The first epochs by study and epoch."""
-        places = self.read(("study", "epoch"), where)
-        rows = list(zip(places["study"], places["epoch"], strict=True))[:limit]
-        return sorted(self._at(rows), key=lambda row: row.place)
+        query = self._epochs.search().select(["study", "epoch"]).with_row_id(True).limit(None)
+        table = self._read(lambda: (query.where(where) if where else query).to_arrow())
+        table = table.sort_by([("study", "ascending"), ("epoch", "ascending")]).slice(0, limit)
+        return self._rows(table.column("_rowid").to_pylist())
 
-    def _at(self, places: Sequence[tuple[str, int]], also: Sequence[str] = ()) -> list[Candidate]:
-        """The epochs at some places."""
-        epochs: dict[str, list[int]] = {}
-        for study, epoch in places:
-            epochs.setdefault(study, []).append(epoch)
-        either = (
-            f"(study = {quoted(study)} AND epoch IN ({', '.join(map(str, some))}))" for study, some in epochs.items()
-        )
-        return self._candidates(self._epochs.search(), " OR ".join(either), len(places), "", also) if places else []
+    def _rows(self, numbers: Sequence[int], also: Sequence[str] = ()) -> list[Candidate]:
+        """Rows by their numbers in the table as it stood, in the order of the numbers."""
+        if not numbers:
+            return []
+        names = list(dict.fromkeys((*HIT_COLUMNS, *also)))
+        query = self._epochs.take_row_ids(list(numbers)).select([*names, "embedding"]).with_row_id()
+        table = self._read(query.to_arrow)
+        found = dict(zip(table.column("_rowid").to_pylist(), self._candidates_of(table, names), strict=True))
+        return [found[number] for number in numbers]
 
     def embeddings(self, study: str) -> NDArray[np.float32]:
         """The embeddings of a study by epoch, [N, D]."""
@@ -105,6 +101,9 @@ class LibraryStore:
         names = list(dict.fromkeys((*HIT_COLUMNS, *also)))
         columns = [*names, "embedding", *([score] if score else [])]
         table = self._read(lambda: query.limit(limit).select(columns).to_arrow())
+        return self._candidates_of(table, names)
+
+    def _candidates_of(self, table: Any, names: Sequence[str]) -> list[Candidate]:
         values = {name: _plain(name, table.column(name)) for name in names}
         vectors = _matrix(table.column("embedding"), self._library.dimensions)
         return [Candidate({name: values[name][row] for name in names}, vectors[row]) for row in range(len(vectors))]
@@ -130,6 +129,17 @@ def _plain(name: str, column: Any) -> list[Any]:
     if COLUMNS[name] != NUMBER:
         return values
     return [None if value is None else float(str(np.float32(value))) for value in values]
+
+
+def _lowest(scores: NDArray[np.float64], epochs: NDArray[np.int32], limit: int) -> NDArray[np.intp]:
+    """Places of the lowest scores, of equal ones those of the lowest epoch, and of all that equal the last in both."""
+    if len(scores) <= limit:
+        return np.arange(len(scores))
+    near = np.flatnonzero(scores <= np.partition(scores, limit - 1)[limit - 1])
+    order = near[np.lexsort((epochs[near], scores[near]))]
+    last = order[limit - 1]
+    equal = (scores[order] < scores[last]) | (epochs[order] <= epochs[last])
+    return np.asarray(order[equal], np.intp)
 
 
 def _numbers(column: Any) -> NDArray[np.float64]:

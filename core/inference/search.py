@@ -28,6 +28,8 @@ epochs, so that a rank among them would be an accident."""
 CLEAR_SHARE, CLEAR_SHARE_BESIDE = 0.9, 0.5
 """Weight of how clearly the conditions hold: where they are all that is asked, and beside something that is not
 understood as a condition."""
+COMPARED = 20_000
+"""Epochs whose clarity is compared: of more, an even share of each night, so that a million epochs answer in time."""
 CANDIDATES = 50
 """Epochs of each kind of retrieval that are scored exactly."""
 
@@ -215,7 +217,8 @@ def best(asked: Asked, store: Store, candidates: int = CANDIDATES) -> list[tuple
     if asked.words:
         found |= {row.place: row for row in store.saying(asked.words, asked.where, count, clarity.columns)}
     if clarity.columns:
-        found |= {row.place: row for row in store.highest(clarity.of, clarity.columns, asked.where, count)}
+        spread = _spread(asked.where, store)
+        found |= {row.place: row for row in store.highest(clarity.of, clarity.columns, spread, count)}
     found.pop(asked.like or ("", -1), None)
     if not found:
         return []
@@ -223,6 +226,12 @@ def best(asked: Asked, store: Store, candidates: int = CANDIDATES) -> list[tuple
     columns = {name: [row.row[name] for row in rows] for name in (*HIT_COLUMNS, *clarity.columns)}
     scores = asked.scores(columns, np.stack([row.embedding for row in rows])).tolist()
     return sorted(zip(scores, rows, strict=True), key=lambda pair: (-pair[0], pair[1].place))
+
+
+def _spread(where: str, store: Store) -> str:
+    """The condition, and where it leaves more epochs than are compared, an even share of every night."""
+    share = -(-store.count(where) // COMPARED)
+    return " AND ".join(part for part in (where, f"epoch % {share} = 0" if share > 1 else "") if part)
 
 
 def hits_of(asked: Asked, store: Store) -> tuple[Hit, ...]:
