@@ -53,6 +53,7 @@ UNSEEN = (State.MISSING, State.FLAT, State.GAP, State.DISCONNECTED)
 USABLE = (State.OK, State.MAINS)
 
 _MAJORITY = 0.5
+_LEAST_STRETCH = 2.0  # s; between gaps, shorter pieces show neither a delta wave nor a heart's rhythm
 # Saturation that is one and the same number for an hour is a default, not a finger.
 _STUCK_EPOCHS = 120
 # Quiet against the recording's usual epoch: 1 % is −40 dB, far below a gain step of −20 dB, and above an input that
@@ -218,7 +219,7 @@ def _statistics(trace: "Trace", n_epochs: int, kind: str) -> _Epochs:
         gone: Any = None
         if not np.isfinite(part.sum(dtype=np.float64)):
             missing = ~np.isfinite(part)
-            out.missing[rows] = missing.mean(axis=1)
+            out.missing[rows] = _lost(missing, round(_LEAST_STRETCH * trace.rate))
             gone = np.all(missing[:, : width * seconds].reshape(-1, seconds, width), axis=2)
             part = _without_gaps(part, missing)
         out.spread[rows] = part.std(axis=1, dtype=np.float32)
@@ -229,6 +230,15 @@ def _statistics(trace: "Trace", n_epochs: int, kind: str) -> _Epochs:
         if seconds > 1 and trace.rate >= 110:
             out.mains[rows] = _mains(np.ascontiguousarray(cut[:, ::3]), trace.rate)  # every third second
     return out
+
+
+def _lost(missing: NDArray[np.bool_], least: int) -> NDArray[np.float64]:
+    """Return each epoch's share of samples that are missing or stand in a stretch of fewer than so many samples."""
+    share = missing.mean(axis=1)
+    for row in np.flatnonzero((share > 0) & (share < 1)).tolist():
+        short = sum(stop - start for start, stop in runs(~missing[row]) if stop - start < least)
+        share[row] += short / missing.shape[1]
+    return np.asarray(share, np.float64)
 
 
 def _without_gaps(part: NDArray[np.float32], missing: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -263,3 +263,12 @@ def test_real_eeg_is_not_detached(path: Path) -> None:
         turned[len(turned) // 2 :] *= gain
         found = np.array(states("EEG_C3", turned.reshape(-1), 128.0, len(turned)))
         assert np.mean(found == State.DISCONNECTED) < 0.02
+
+
+@pytest.mark.parametrize(("recorded", "state"), [(1.0, State.GAP), (1.9, State.GAP), (5.0, State.OK)])
+def test_an_epoch_in_crumbs_is_a_gap(recorded: float, state: State) -> None:
+    """Pieces too short to measure anything do not make an epoch, though half of it is there."""
+    samples = 15 * np.random.default_rng(0).standard_normal(120 * 128).astype(np.float32)
+    samples[(np.arange(samples.size) / 128 % (2 * recorded)) >= recorded] = np.nan
+    trace = Trace("EEG_C3", samples, 128.0)
+    assert set(assess({"EEG_C3": trace}, 4)[:, COLUMN["EEG_C3"]].tolist()) == {state}
