@@ -94,7 +94,7 @@ def agreement(full: Path, small: Path) -> Agreement:
     )
 
 
-def refuse_below(found: Agreement, least: float) -> None:
+def refuse_below(found: Agreement, least: float, precision: str) -> None:
     """Refuse a bundle that says something else than the network does.
 
     Raises
@@ -105,7 +105,7 @@ def refuse_below(found: Agreement, least: float) -> None:
     for what, value in (("stages (Cohen's kappa)", found.stage_kappa), ("captions' facts", found.facts_agree)):
         if value is not None and not value >= least:
             raise ModelError(
-                f"In int8 the {what} agree with those of float32 by {value:.3f} only, less than {least:g}.",
+                f"In {precision} the {what} agree with those of float32 by {value:.3f} only, less than {least:g}.",
                 "Nothing was published: export in fp32 or fp16, or allow it with --least-agreement.",
             )
 

@@ -22,9 +22,10 @@ from core.psg.preprocess import MODEL_RATE
 from export.agreement import LEAST, Agreement, agreement, refuse_below
 from export.builder import OPSET
 from export.graphs import graphs
-from export.quantize import PRECISIONS, quantize, rounded, store_half
+from export.quantize import LOWERED, PRECISIONS, rounded, store_half
 from export.to_onnx import WEIGHTS_FILE, save_graphs, to_onnx
 from export.verify import TOLERANCE, effect, verify
+from training.checkpoint import write_weights
 from training.config import ModelConfig
 from training.model import SleepLM
 
@@ -42,11 +43,14 @@ class ExportOptions:
     name: str = ""
     """Name of the bundle; empty: that of its folder."""
     precision: str = "fp32"
-    """`fp32`, `fp16` (weights stored in half the space, computed in float32) or `int8` (dynamic, for CPUs)."""
+    """`fp32`, `fp16` (weights stored in half the space, computed in float32), `mixed` (products of weights in float16,
+    for GPUs) or `int8` (dynamic, for CPUs)."""
     tolerance: float = TOLERANCE
     """Largest difference between torch and ONNX Runtime that is let pass."""
     least_agreement: float = LEAST
-    """Least agreement of stages and captions' facts between float32 and int8."""
+    """Least agreement of stages and captions' facts between float32 and int8 or mixed."""
+    trainable: bool = False
+    """Whether the network's own weights go along, from which others can train on."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +78,13 @@ class ExportEvent:
     """One step of an export that is done."""
 
     step: str
-    """`built` or `verified` for a graph, `compared` for the effect of int8, `published` at the end."""
+    """`built` or `verified` for a graph, `compared` for the effect of a lower precision, `published` at the end."""
     graph: str = ""
     """Name of the graph."""
     difference: float | None = None
     """Worst absolute difference between torch and ONNX Runtime, once verified."""
     agreement: Agreement | None = None
-    """What int8 changes in stages and captions, once compared."""
+    """What a lower precision changes in stages and captions, once compared."""
     folder: Path | None = None
     """The bundle, once published."""
 
@@ -105,8 +109,8 @@ def export_run(run: Path, out: Path, options: ExportOptions | None = None) -> It
     Raises
     ------
     ModelError
-        The run is incomplete or damaged, a graph differs from the network by more than the tolerance, or int8 changes
-        stages and captions too much.
+        The run is incomplete or damaged, a graph differs from the network by more than the tolerance, or the
+        precision changes stages and captions too much.
     UsageError
         `out` is a folder that holds something else than a bundle, or an option has no such value.
     """
@@ -197,7 +201,7 @@ def publish(
             if options.precision == "fp16":
                 store_half(models[graph.name])
             yield ExportEvent("built", graph.name)
-        full = folder / ".float" if options.precision == "int8" else folder
+        full = folder / ".float" if options.precision in LOWERED else folder
         full.mkdir(exist_ok=True)
         save_graphs(models, full)
         differences = {}
@@ -206,28 +210,31 @@ def publish(
             differences[graph.name] = verify(graph, path, model.config.context_length, options.tolerance)
             yield ExportEvent("verified", graph.name, differences[graph.name])
         changed: dict[str, Any] = {"verification": differences}
-        if options.precision == "int8":
+        if options.precision in LOWERED:
             _write_description(model, facts, options, full, {"precision": "fp32"})
             for built in models.values():
-                quantize(built)
+                LOWERED[options.precision](built)
             save_graphs(models, folder)
         if options.precision != "fp32":
             changed["precision_effect"] = {
                 graph.name: effect(graph, folder / f"{graph.name}.onnx") for graph in graphs(model)
             }
+        if options.trainable:
+            write_weights(folder / WEIGHTS, model.state_dict())
+            changed["trainable"] = described_file(folder / WEIGHTS)
         _write_description(model, facts, options, folder, changed)
-        if options.precision == "int8":
-            found_agreement = _judged(full, folder, options.least_agreement)
+        if options.precision in LOWERED:
+            found_agreement = _judged(full, folder, options)
             yield ExportEvent("compared", agreement=found_agreement)
             changed["precision_agreement"] = found_agreement.to_json()
             _write_description(model, facts, options, folder, changed)
     yield ExportEvent("published", folder=out)
 
 
-def _judged(full: Path, folder: Path, least: float) -> Agreement:
+def _judged(full: Path, folder: Path, options: ExportOptions) -> Agreement:
     """Compare the bundle with the one in float32, which is not needed any more."""
     found = agreement(full, folder)
-    refuse_below(found, least)
+    refuse_below(found, options.least_agreement, options.precision)
     for scratch in (full, folder / FOLDER):
         shutil.rmtree(scratch, ignore_errors=True)
     return found

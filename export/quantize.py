@@ -1,6 +1,9 @@
-"""Smaller weights: float16 in storage, and int8 products with one scale a row, so that no row depends on its batch."""
+"""Smaller weights: float16 in storage or in products, and int8 products with one scale a row of activations.
 
-from collections.abc import Mapping
+In none of them does a row depend on its batch.
+"""
+
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 
 import numpy as np
@@ -10,7 +13,7 @@ from numpy.typing import NDArray
 from export.signal_tower import FOURIER
 from training.model import SleepLM
 
-PRECISIONS = ("fp32", "fp16", "int8")
+PRECISIONS = ("fp32", "fp16", "mixed", "int8")
 WEIGHT_LEVELS = 63
 """Weights are kept in -63..63: two products of such a weight with an unsigned byte fit into the 16 bits that
 processors without VNNI add them up in, so that every machine gives the same sums."""
@@ -56,20 +59,44 @@ def quantize(model: ir.Model) -> None:
     Each row of activations has its own scale, found when it comes; each output column of weights has one. Biases,
     norms, softmax, the products inside attention and the spectra, whose small powers count, stay in float32.
     """
+    _replace_products(model, _quantize_rows, _int8_product)
+
+
+def mix(model: ir.Model) -> None:
+    """Turn the products with constant weights into float16 ones, as the tensor cores of GPUs compute them.
+
+    Biases, norms, softmax, the products inside attention, their caches and the spectra stay in float32. A CPU without
+    float16 computes the same products in float32, of the same rounded numbers.
+    """
+    _replace_products(model, _half_rows, _half_product)
+
+
+LOWERED: Mapping[str, Callable[[ir.Model], None]] = {"int8": quantize, "mixed": mix}
+"""What turns a graph into one of lower precision, whose effect on stages and captions is measured."""
+
+_Rows = tuple[ir.Value, ...]
+
+
+def _replace_products(
+    model: ir.Model,
+    prepare: Callable[[ir.Graph, ir.Node, ir.Value], _Rows],
+    product: Callable[[ir.Graph, ir.Node, _Rows, NDArray[np.float32]], ir.Value],
+) -> None:
+    """Replace the products with constant weights; rows that enter several products are prepared once."""
     graph = model.graph
-    rows: dict[ir.Value, tuple[ir.Value, ir.Value]] = {}
+    rows: dict[ir.Value, _Rows] = {}
     for node in list(graph):
         weights = _weights(node)
         if weights is None or node.inputs[0] is None:
             continue
         rows_in = node.inputs[0]
         if rows_in not in rows:
-            rows[rows_in] = _quantize_rows(graph, node, rows_in)
-        product = _int8_product(graph, node, rows[rows_in], weights)
+            rows[rows_in] = prepare(graph, node, rows_in)
+        made = product(graph, node, rows[rows_in], weights)
         bias = node.inputs[2] if len(node.inputs) > 2 else None
         if bias is not None:
-            product = _before(graph, node, "Add", [product, bias])
-        _replace(node.outputs[0], product)
+            made = _before(graph, node, "Add", [made, bias])
+        _replace(node.outputs[0], made)
         graph.remove(node, safe=True)
     used = {value for node in graph for value in node.inputs}
     for name, value in list(graph.initializers.items()):
@@ -89,7 +116,20 @@ def _weights(node: ir.Node) -> NDArray[np.float32] | None:
     return array.T if transposed else array
 
 
-def _quantize_rows(graph: ir.Graph, node: ir.Node, rows: ir.Value) -> tuple[ir.Value, ir.Value]:
+def _half_rows(graph: ir.Graph, node: ir.Node, rows: ir.Value) -> _Rows:
+    """Give the activations in float16."""
+    return (_before(graph, node, "Cast", [rows], {"to": ir.DataType.FLOAT16}),)
+
+
+def _half_product(graph: ir.Graph, node: ir.Node, rows: _Rows, weights: NDArray[np.float32]) -> ir.Value:
+    name = str(node.inputs[1].name) if node.inputs[1] is not None else ""
+    if f"{name}_half" not in graph.initializers:
+        _initializer(graph, f"{name}_half", weights.astype(np.float16))
+    made = _before(graph, node, "MatMul", [rows[0], graph.initializers[f"{name}_half"]])
+    return _before(graph, node, "Cast", [made], {"to": ir.DataType.FLOAT})
+
+
+def _quantize_rows(graph: ir.Graph, node: ir.Node, rows: ir.Value) -> _Rows:
     """Give the activations as bytes around 128, and the scale of each row."""
     axis = _constant(graph, "last_axis", np.array([-1], np.int64))
     peak = _before(graph, node, "ReduceMax", [_before(graph, node, "Abs", [rows]), axis], {"keepdims": 1})
@@ -100,9 +140,7 @@ def _quantize_rows(graph: ir.Graph, node: ir.Node, rows: ir.Value) -> tuple[ir.V
     return _before(graph, node, "Cast", [steps], {"to": ir.DataType.UINT8}), scale
 
 
-def _int8_product(
-    graph: ir.Graph, node: ir.Node, rows: tuple[ir.Value, ir.Value], weights: NDArray[np.float32]
-) -> ir.Value:
+def _int8_product(graph: ir.Graph, node: ir.Node, rows: _Rows, weights: NDArray[np.float32]) -> ir.Value:
     name = str(node.inputs[1].name) if node.inputs[1] is not None else ""
     scale = np.maximum(np.abs(weights).max(axis=0) / WEIGHT_LEVELS, _MIN_SCALE).astype(np.float32)
     if f"{name}_int8" not in graph.initializers:

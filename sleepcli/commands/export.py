@@ -19,14 +19,21 @@ def export(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the new bundle.")],
     name: Annotated[str, typer.Option("--name", help="Name of the model; the folder's by default.")] = "",
     precision: Annotated[
-        str, typer.Option("--precision", metavar="fp32|fp16|int8", help="How weights are kept.")
+        str, typer.Option("--precision", metavar="fp32|fp16|mixed|int8", help="How weights are kept.")
     ] = "fp32",
     least_agreement: Annotated[
         float,
         typer.Option(
-            "--least-agreement", min=0, max=1, help="Refuse int8 whose stages or facts agree less with float32."
+            "--least-agreement",
+            min=0,
+            max=1,
+            help="Refuse int8 or mixed whose stages or facts agree less with float32.",
         ),
     ] = 0.9,
+    with_weights: Annotated[
+        bool,
+        typer.Option("--with-weights", help="Put the weights in too: others can train on from the bundle."),
+    ] = False,
     night: Annotated[
         Path | None,
         typer.Option("--night", metavar="RUN", help="Run folder of `sleepcli train --night`, to put into the bundle."),
@@ -46,7 +53,8 @@ def export(
         from export.night import add_night
         from export.publish import BUNDLE_FILE, ExportOptions, export_run
     is_bundle = night is not None and (run / BUNDLE_FILE).is_file()
-    network = () if is_bundle else export_run(run, out, ExportOptions(name, precision, least_agreement=least_agreement))
+    wishes = ExportOptions(name, precision, least_agreement=least_agreement, trainable=with_weights)
+    network = () if is_bundle else export_run(run, out, wishes)
     beside = add_night(run if is_bundle else out, night, out) if night else ()
     with ui.progress("exporting", None) as bar:
         for event in chain(network, beside):
@@ -57,5 +65,5 @@ def export(
                 told = ", ".join(
                     f"{name} {value}" for name, value in event.agreement.to_json().items() if name != NIGHT
                 )
-                ui.note(f"int8 against float32 on a simulated night: {told}")
+                ui.note(f"{precision} against float32 on a simulated night: {told}")
     ui.note(f"Bundle in {out}: use it with --model {out}.")

@@ -63,5 +63,5 @@ def test_int8_that_says_something_else_is_refused(
 def test_stages_and_facts_are_judged(name: str, value: float) -> None:
     figures = {field: getattr(SAME, field) for field in SAME.__dataclass_fields__}
     with pytest.raises(ModelError, match="Nothing was published"):
-        refuse_below(Agreement(**figures | {name: value}), 0.9)
-    refuse_below(Agreement(**figures | {name: None}), 0.9)
+        refuse_below(Agreement(**figures | {name: value}), 0.9, "int8")
+    refuse_below(Agreement(**figures | {name: None}), 0.9, "int8")

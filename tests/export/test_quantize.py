@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from export.graphs import Graph, graphs
 from export.publish import ExportEvent, load_model
-from export.quantize import quantize, rounded, store_half
+from export.quantize import mix, quantize, rounded, store_half
 from export.to_onnx import save_graphs
 from export.verify import effect, verify
 from training.config import preset
@@ -50,6 +50,25 @@ def test_int8_keeps_no_float_weights_of_products(int8: Path) -> None:
     assert sum(node.op_type == "MatMulInteger" for node in graph) > 10
     products = [node for node in graph if node.op_type in ("MatMul", "Gemm")]
     assert not any(node.inputs[1] is not None and node.inputs[1].is_initializer() for node in products)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_mixed_keeps_weights_in_float16_and_three_digits(
+    model: SleepLM, exported: Exported, tmp_path: Path, name: str
+) -> None:
+    graph = ir.load(exported[0] / f"{name}.onnx")
+    mix(graph)
+    kinds = {
+        value.dtype
+        for node in graph.graph
+        if node.op_type in ("MatMul", "Gemm")
+        for value in node.inputs
+        if value is not None and value.is_initializer() and not str(value.name).startswith("signal.fourier")
+        if value.const_value is not None and value.const_value.shape.rank() == 2
+    }
+    assert kinds == {ir.DataType.FLOAT16}
+    save_graphs({name: graph}, tmp_path)
+    assert effect(by_name(model)[name], tmp_path / f"{name}.onnx") < 0.002
 
 
 def run(path: Path, feeds: dict[str, NDArray[np.generic]]) -> list[NDArray[np.generic]]:
