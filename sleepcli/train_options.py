@@ -26,7 +26,7 @@ Recipe = Annotated[
 ]
 Start = Annotated[
     Path | None,
-    typer.Option("--start", metavar="RUN", help="Fine-tune: begin with the network and weights of this run."),
+    typer.Option("--start", metavar="RUN|BUNDLE", help="Fine-tune: begin with the weights of this run or bundle."),
 ]
 BatchSize = Annotated[
     int | None,

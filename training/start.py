@@ -1,4 +1,4 @@
-"""Fine-tuning: a run that begins with the network and the tokenizer of another one."""
+"""Fine-tuning: a run that begins with the network and the tokenizer of another one, or of a bundle."""
 
 from __future__ import annotations
 
@@ -26,19 +26,26 @@ class Start:
 
 
 def read_start(run: Path) -> Start:
-    """Read the run folder that a run begins from.
+    """Read the run folder, or the bundle with its weights, that a run begins from.
 
     Raises
     ------
     UsageError
-        The folder is no run, or has no model yet.
+        The folder is neither, has no model yet, or is a bundle without its weights.
     """
+    bundle = run / "bundle.json"
+    description = bundle if bundle.is_file() else run / "meta.json"
     try:
-        meta = json.loads((run / "meta.json").read_text(encoding="utf-8"))
-        config = ModelConfig.from_json(meta["config"])
+        config = ModelConfig.from_json(json.loads(description.read_text(encoding="utf-8"))["config"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{run} is no run to start from.", "Give a folder that `sleepcli train` wrote.") from error
+        raise UsageError(
+            f"{run} is no run to start from.", "Give a folder that `sleepcli train` wrote, or a bundle with weights."
+        ) from error
     weights, tokenizer = run / "model.safetensors", run / "tokenizer.json"
+    if description == bundle and not weights.is_file():
+        raise UsageError(
+            f"The bundle {run} does not carry its weights.", "Give its run, or export it again with --with-weights."
+        )
     if not weights.is_file() or not tokenizer.is_file():
         raise UsageError(f"The run {run} has no model yet.", "Let it train to its first validation.")
     return Start(config, tokenizer, read_weights(weights))

@@ -73,6 +73,8 @@ def evaluate(
     wishes = EvaluationOptions(tuple(tasks.split(",")), pool, subject_separator, seed=seed, bert_model=bertscore)
     wishes.check()
     check_format(form)
+    if out is not None:
+        _make(out)
     choice = model_choice(model, device, batch, 1)
     task = JudgeTask(choice, reading(montage), wishes, [])
     rows = run_studies(task, paths, RunOptions("evaluate", on_error=on_error, about=about_model(choice, {})), _quiet)
@@ -87,6 +89,16 @@ def evaluate(
         else:
             _show(found)
     finish(rows)
+
+
+def _make(out: Path) -> None:
+    """Make the folder before minutes of work, not after them."""
+    from core.batching.lock import not_writable
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise not_writable(out, error) from None
 
 
 def _quiet(_: StudyRow) -> None:

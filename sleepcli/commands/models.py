@@ -174,7 +174,8 @@ def _copy_bundle(source: Path, folder: Path) -> None:
     if folder.resolve() == bundle.folder:
         raise UsageError(f"{source} is that model already.", "Give another --name or --out.")
     entries = (*bundle.description["graphs"].values(), bundle.description.get("tokenizer"))
-    files = {str(entry["file"]) for entry in (*entries, bundle.description.get("weights")) if entry}
+    beside = (bundle.description.get("weights"), bundle.description.get("trainable"))
+    files = {str(entry["file"]) for entry in (*entries, *beside) if entry}
     with whole_folder(folder) as made:
         for file in sorted({*files, DESCRIPTION_FILE, CARD}):
             if (bundle.folder / file).is_file():

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from core.errors import StudyError, UsageError
 from core.inference.caption_figures import PRINTED, WRITTEN, Line, Read, caption_table
 from core.inference.engine import Engine
 from core.inference.evaluation import Evaluation, evaluate
+from core.inference.evaluation_figures import write_pictures
+from core.inference.event_evaluation import named
 from core.inference.figures import stage_indices, staging_figures
 from core.inference.judged import EvaluationOptions, Judged, Row, judge
 from core.inference.text_overlap import open_scorers
@@ -122,3 +125,37 @@ def test_what_cannot_be_judged_is_one_sentence(make_study: MakeStudy, engine: En
         EvaluationOptions(("stagin",)).check()
     with pytest.raises(UsageError, match="no scored study"):
         evaluate([], engine, OPTIONS)
+
+
+def test_each_task_has_its_level_of_chance(found: Evaluation) -> None:
+    assert rows(found, "staging", "kappa")["zero-shot, by prompts"].chance == 0.0
+    assert rows(found, "events", "AUROC")["hypopnea"].chance == 0.5
+    assert rows(found, "events", "AUPRC")["hypopnea"].chance == pytest.approx(1 / 3)
+    retrieval = rows(found, "retrieval", "R@10")["captions to epochs"]
+    assert retrieval.chance == pytest.approx(10 / retrieval.n)
+    placed = rows(found, "localisation", "F1 at IoU 0.3")["hypopnea"]
+    assert 0 <= placed.chance <= 1
+    assert np.isfinite([placed.low, placed.high]).all()
+
+
+def test_an_event_type_that_was_held_out_of_training_is_called_so(engine: Engine) -> None:
+    description = {**engine.bundle.description, "training": {"without_events": ["hypopnea"]}}
+    other = SimpleNamespace(bundle=SimpleNamespace(description=description))
+    assert named("hypopnea", other) == "hypopnea (held out of training)"  # type: ignore[arg-type]
+    assert named("arousal", other) == "arousal"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("form", ["png", "svg", "pdf"])
+def test_pictures_are_of_their_kind_and_the_same_again(found: Evaluation, tmp_path: Path, form: str) -> None:
+    paths = write_pictures(found, tmp_path, form)
+    assert [path.name for path in paths] == [f"{name}.{form}" for name in ("confusion", "precision_recall", "few_shot")]
+    begin = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[form]
+    first = [path.read_bytes() for path in paths]
+    assert all(data.startswith(begin) for data in first)
+    write_pictures(found, tmp_path, form)
+    assert [path.read_bytes() for path in paths] == first
+
+
+def test_a_picture_of_another_format_is_refused(found: Evaluation, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no format 'gif'"):
+        write_pictures(found, tmp_path, "gif")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.inference.probes import draw_shots, fit_head, prototype
-from core.inference.ranking import auroc, average_precision, best_f1, f1_at
+from core.inference.ranking import auroc, average_precision, best_f1, f1_at, precision_recall
 
 
 def test_auroc_is_the_share_of_pairs_in_the_right_order() -> None:
@@ -64,3 +64,12 @@ def test_a_prototype_ranks_its_kind_first() -> None:
     rows, labels = clouds(3, 500)
     direction = prototype(rows[labels == 2][:5], rows)
     assert auroc(rows @ direction, labels == 2) > 0.8
+
+
+def test_the_curve_of_precision_over_recall_by_hand():
+    scores, positive = np.array([0.9, 0.8, 0.8, 0.1]), np.array([True, True, False, True])
+    assert precision_recall(scores, positive).tolist() == [[1 / 3, 1.0], [2 / 3, 2 / 3], [1.0, 0.75]]
+    assert precision_recall(scores, np.zeros(4, bool)).shape == (0, 2)
+    many = precision_recall(np.arange(5000.0), np.arange(5000) % 3 == 0)
+    assert len(many) <= 200
+    assert many[-1, 0] == 1.0
