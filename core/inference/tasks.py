@@ -26,6 +26,7 @@ from core.inference.results import (
 from core.inference.staging import Staging, StagingOptions, embed_study, stage_study, staging_channels
 from core.inference.studies import StudyOptions, open_measuring, open_study
 from core.language.measure import EpochMeasurements
+from core.psg.formats import companions
 from core.psg.mapping import explanations
 from core.psg.montage import read_montage
 from core.psg.scoring import STAGES, UNSCORED, find_scoring
@@ -97,7 +98,9 @@ class Reading:
         beside: list[Path] = []
         if scoring is None and self.look_for_scoring:
             scoring, beside = find_scoring(item.path), explanations(item.path)
-        return tuple(path for path in (item.path, self.montage, scoring, *beside) if path is not None)
+        return tuple(
+            path for path in (item.path, *companions(item.path), self.montage, scoring, *beside) if path is not None
+        )
 
 
 class ReadsStudies:

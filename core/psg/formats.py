@@ -23,18 +23,25 @@ class Format:
     """mne's reader by name; empty for the one that mne chooses by the suffix."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What that reader has to be told."""
+    beside: tuple[str, ...] = ()
+    """Suffixes of the files of the same stem that belong to a recording."""
     machine_clock: bool = False
     """Whether mne takes the recorder's clock for this machine's, and so the start depends on the machine's zone."""
 
 
-_CURRY = Format("Curry", "curryreader", "the .cdt or .dat with its .dpa, .dap or .rs3")
+_CURRY = Format(
+    "Curry",
+    "curryreader",
+    "the .cdt or .dat with its .dpa, .dap or .rs3",
+    beside=(".cdt", ".dat", ".dap", ".rs3", ".cdt.dpa", ".cdt.cef", ".cef"),
+)
 _EGI = Format("EGI simple binary", reader="read_raw_egi", machine_clock=True)
-_BRAINVISION = Format("BrainVision", parts="the .vhdr with its .eeg and .vmrk")
+_BRAINVISION = Format("BrainVision", parts="the .vhdr with its .eeg and .vmrk", beside=(".eeg", ".vmrk", ".dat"))
 _KIT = Format("KIT")
 FORMATS: dict[str, Format] = {
     ".vhdr": _BRAINVISION,
     ".ahdr": _BRAINVISION,
-    ".set": Format("EEGLAB", parts="the .set with its .fdt"),
+    ".set": Format("EEGLAB", parts="the .set with its .fdt", beside=(".fdt",)),
     ".fif": Format("FIF"),
     ".fif.gz": Format("FIF"),
     ".cnt": Format("Neuroscan CNT", reader="read_raw_cnt", machine_clock=True),
@@ -43,9 +50,9 @@ FORMATS: dict[str, Format] = {
     ".egi": _EGI,
     ".raw": _EGI,
     ".nxe": Format("eXimia"),
-    ".eeg": Format("Nihon Kohden EEG", parts="the .eeg with its .pnt, .log and .21e"),
-    ".data": Format("Nicolet", "", "the .data with its .head", "read_raw_nicolet", {"ch_type": "eeg"}),
-    ".lay": Format("Persyst", parts="the .lay with its .dat"),
+    ".eeg": Format("Nihon Kohden EEG", parts="the .eeg with its .pnt, .log and .21e", beside=(".pnt", ".log", ".21e")),
+    ".data": Format("Nicolet", "", "the .data with its .head", "read_raw_nicolet", {"ch_type": "eeg"}, (".head",)),
+    ".lay": Format("Persyst", parts="the .lay with its .dat", beside=(".dat",)),
     ".dap": _CURRY,
     ".cdt": _CURRY,
     ".snirf": Format("SNIRF", "h5py"),
@@ -99,6 +106,16 @@ def format_of(path: Path, first: bytes) -> Format:
     if suffix == ".eeg" and header.is_file():
         raise StudyError(f"{path.name} holds the samples of a BrainVision recording.", f"Give {header.name}.")
     return FORMATS[suffix]
+
+
+def companions(path: Path) -> list[Path]:
+    """Return the files that belong to a recording of several files besides the one that is named, in order."""
+    known = FORMATS.get(format_suffix(path))
+    if known is None or not known.beside:
+        return []
+    suffixes = {letters for suffix in known.beside for letters in (suffix, suffix.upper())}
+    files = (path.with_suffix(suffix) for suffix in sorted(suffixes))
+    return [file for file in files if file.is_file() and not file.samefile(path)]
 
 
 _EXPORT = "Export the study as EDF."

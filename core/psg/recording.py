@@ -25,7 +25,7 @@ from core.psg.edf.fields import parse_text
 from core.psg.edf.header import FIXED_BYTES, EdfHeader, EdfSignal, labels_only_annotations, looks_like_edf, parse_header
 from core.psg.edf.samples import read_samples, timeline_positions
 from core.psg.edf.timeline import Timeline, build_timeline
-from core.psg.formats import FORMATS, Format, format_of, format_suffix, refusal
+from core.psg.formats import FORMATS, Format, companions, format_of, format_suffix, refusal
 
 EDF_SUFFIXES = (".edf", ".bdf", ".rec")
 """Suffixes that name EDF or BDF files; other files are recognised by their first bytes."""
@@ -107,7 +107,7 @@ class Recording:
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 of the file's bytes (of its header file, where a format has several), in hexadecimal."""
+        """SHA-256 of the file's bytes, and of those of the files that belong to it, in hexadecimal."""
         path = self.path
         if path.is_dir():
             digest = hashlib.sha256()
@@ -116,7 +116,11 @@ class Recording:
                 digest.update(part.read_bytes())
             return digest.hexdigest()
         with _opened(path) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.file_digest(file, "sha256")
+        for part in companions(path):
+            with _opened(part) as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
 
     @property
     def is_scoring(self) -> bool:

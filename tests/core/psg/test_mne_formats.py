@@ -371,3 +371,15 @@ def test_fieldtrip_is_read_where_its_package_is_there(tmp_path: Path) -> None:
     night = {"trial": np.array([data[:2]]), "time": np.array([np.arange(data.shape[1]) / RATE]), "fsample": float(RATE)}
     savemat(tmp_path / "night.mat", {"data": night | {"label": np.array([["EEG C3-M2"], ["ECG"]], dtype=object)}})
     assert open_recording(tmp_path / "night.mat").signals[0].label == "EEG C3-M2"
+
+
+@pytest.mark.parametrize("write", [brainvision, persyst, nicolet, nihon_kohden], ids=lambda write: write.__name__)
+def test_every_file_of_a_recording_counts_for_its_hash(write: Callable[[Path], Path], tmp_path: Path) -> None:
+    header = write(tmp_path)
+    seen = {open_recording(header).content_hash}
+    for part in sorted(tmp_path.iterdir()):
+        content = bytearray(part.read_bytes())
+        content[-1] ^= 1
+        part.write_bytes(bytes(content))
+        seen.add(open_recording(header).content_hash)
+    assert len(seen) == 1 + len(list(tmp_path.iterdir()))
