@@ -20,7 +20,7 @@ from core.errors import UsageError
 
 CHOSEN = "SLEEPCLI_CONFIG"
 """Variable that names one file, read instead of the lab's and the user's; empty for none."""
-RESERVED = (CHOSEN, "SLEEPCLI_MODELS")
+RESERVED = (CHOSEN, "SLEEPCLI_MODELS", "SLEEPCLI_CACHE")
 """Variables with a meaning of their own, which no option takes."""
 LAB_FILE = Path("/etc/sleepcli.toml")
 """The lab's file on Linux and macOS."""

@@ -19,8 +19,6 @@ POSITIONS = ("right", "left", "supine", "prone", "upright")
 _STAGE_HAZARD = np.array([0.0, 1.3, 1.0, 0.45, 1.0])
 _AROUSAL_HAZARD = np.array([0.0, 1.4, 1.2, 0.35, 0.8])
 _AFTER_EVENT = {"obstructive_apnea": 0.8, "central_apnea": 0.45, "mixed_apnea": 0.75, "hypopnea": 0.55, "rera": 1.0}
-SHORTEST_EVENT = 10.0
-SHORTEST_AROUSAL = 3.0
 
 
 def draw_positions(rng: np.random.Generator, subject: Subject, states: NDArray[np.int8]) -> tuple[Span, ...]:

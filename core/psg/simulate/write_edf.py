@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -70,6 +72,8 @@ def _write_signals(night: SimulatedNight, path: Path, montage: WriteMontage) -> 
         writer.writeSamples(traces)
     finally:
         writer.close()
+    if path.stat().st_size < 2 * sum(map(len, traces)):  # two bytes a sample; the writer tells nobody of a full disk
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _span(span: Span) -> dict[str, Any]:

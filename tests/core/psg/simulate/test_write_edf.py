@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import resource
 
 import edfio
 import numpy as np
 import pyedflib
 import pytest
 
-from core.errors import UsageError
+from core.errors import SleepcliError, UsageError
 from core.psg.simulate.lab import Lab
 from core.psg.simulate.montage import CLEAN, WriteMontage, WriteSignal, draw_montage
 from core.psg.simulate.night import NightOptions, simulate_night
@@ -34,6 +35,17 @@ def test_pyedflib_reads_back_what_was_simulated(night, tmp_path):
             step = 2 * row.limit / 65535
             mine = np.clip(night.signals[row.channel][0], -row.limit, row.limit)
             np.testing.assert_allclose(reader.readSignal(k), mine, atol=step)
+
+
+def test_a_disk_that_fills_up_leaves_no_shorter_night(night, tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, limits[1]))
+    try:
+        with pytest.raises(SleepcliError, match="no space left"):
+            write_night(night, tmp_path, "n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not [*tmp_path.glob("*.edf"), *tmp_path.glob(".*")]
 
 
 def test_edfio_agrees_and_no_person_is_named(night, tmp_path):
