@@ -1,15 +1,19 @@
 """`sleepcli index`: studies into a library that questions are put to."""
 
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from core.batch import StudyRow
+from core.errors import SleepcliError
 from sleepcli import options, ui
 from sleepcli.extras import extra_room
 from sleepcli.model import about_model, model_choice, reading, said
 from sleepcli.run import RunOptions, finish, run_studies
+
+if TYPE_CHECKING:
+    from core.inference.library import Library
 
 LibraryPlace = Annotated[
     str,
@@ -62,11 +66,22 @@ def index(
         task = IndexTask(library, choice, read, study_id is not None)
         wanted = RunOptions("index", out, jobs, on_error, json, study_id, about, timeout, retry_failed, cluster)
         rows = run_studies(task, paths, replace(wanted, kept=f"The library {library}"), _show)
-        if any(row.outcome == "done" for row in rows):
-            opened.build_indexes()
+        is_quick = _is_indexed(opened) if any(row.outcome == "done" for row in rows) else True
         counts = opened.counts()
     ui.note(f"The library {library} holds {counts[0]} studies with {counts[1]} epochs.")
     finish(rows)
+    if not is_quick:
+        raise typer.Exit(1)
+
+
+def _is_indexed(library: "Library") -> bool:
+    """Make the indexes for quick searches; where that fails, the studies are in the library all the same."""
+    try:
+        library.build_indexes()
+    except SleepcliError as error:
+        ui.error(error.message, error.hint)
+        return False
+    return True
 
 
 def _show(row: StudyRow) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import SleepcliError
 from core.inference.bundle import load_bundle
 from core.inference.library import Library
 from tests.core.inference.fake_bundle import write_fake_bundle
@@ -78,7 +79,13 @@ def test_studies_of_one_name_are_both_kept(program: Command, tmp_path: Path) -> 
 
 
 def test_a_library_holds_no_name_and_no_place(program: Command, nights: Path, model: Path, tmp_path: Path) -> None:
-    assert program("index", nights, "--library", "lab").returncode == 0
+    (nights / "broken.edf").write_bytes((nights / "night1.edf").read_bytes()[:700])
+    told = program("index", nights, "--library", "lab", "--out", "run")
+    assert told.returncode == 1
+    left = told.stdout + told.stderr + "".join(path.read_text() for path in (tmp_path / "run").iterdir())
+    assert "night2" in left
+    assert PLANTED not in left
+    assert PLANTED.replace("^", " ") not in left
     planted = (PLANTED, PLANTED.replace("^", " "), str(nights), str(tmp_path))
     library = Library("lab", load_bundle(model))
     for table in (library.epochs, library.studies):
@@ -162,3 +169,18 @@ def test_query_reads_studies_in_several_processes_as_in_one(program: Command, ni
     one, two = program(*words), program(*words, "--jobs", "2", "--timeout", "300")
     assert one.returncode == two.returncode == 0, two.stderr
     assert one.stdout == two.stdout != ""
+
+
+def test_studies_are_kept_where_their_indexes_cannot_be_made(
+    program: Command, nights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Library) -> None:
+        raise SleepcliError("The library lab cannot be indexed: the disk is full.", "Free some space.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Library, "build_indexes", full)
+        result = program("index", nights / "night1.edf", "--library", "lab")
+    assert result.returncode == 1
+    assert "the disk is full" in result.stderr
+    assert "holds 1 stud with 4 epochs" in result.stderr
+    assert lines(program("query", "delta above 1 %", "--library", "lab").stdout)
