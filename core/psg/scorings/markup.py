@@ -9,6 +9,7 @@ from defusedxml.ElementTree import fromstring
 
 from core.errors import StudyError
 from core.psg.scorings.terms import (
+    CLOCK_DAY,
     EPOCH_SECONDS,
     RK_CODES,
     UNSCORED,
@@ -130,7 +131,7 @@ def _read_nsrr(root: Element, name: str) -> Score:
             clock = _CLOCK.search(event.findtext("ClockTime") or "")
             if clock is not None:
                 seconds = int(clock[1]) * 3600 + int(clock[2]) * 60 + int(clock[3])
-                start = datetime(1985, 1, 1) + timedelta(seconds=seconds % 86400)
+                start = CLOCK_DAY + timedelta(seconds=seconds % 86400)
             continue
         label = _own_label(concept, name)
         if (event.findtext("EventType") or "").startswith("Stages"):

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from core.errors import StudyError
 from core.psg.scorings.terms import (
+    CLOCK_DAY,
     EPOCH_SECONDS,
     UNSCORED,
     Score,
@@ -241,9 +242,7 @@ def times_of_cells(cells: Sequence[str], name: str) -> tuple[list[float], dateti
             day += 86400.0 if after < before - 43200.0 else -86400.0 if after > before + 43200.0 else 0.0
             seconds.append(after + day - moments[0])
         first = min(seconds)
-        return [second - first for second in seconds], datetime(1985, 1, 1) + timedelta(
-            seconds=(moments[0] + first) % 86400.0
-        )
+        return [second - first for second in seconds], CLOCK_DAY + timedelta(seconds=(moments[0] + first) % 86400.0)
     values: list[float] = []
     for row, cell in enumerate(cells):
         try:
@@ -292,7 +291,7 @@ def read_luna(text: str, name: str, whole_epochs: bool) -> Score:
     seconds, start = times_of_cells(begins, name)
     elapsed = any(row[3].startswith("0+") for row in cells if len(row) > 4)
     if elapsed and start is not None:
-        first = (start - datetime(1985, 1, 1)).total_seconds()
+        first = (start - CLOCK_DAY).total_seconds()
         seconds, start = [second + first for second in seconds], None
     rows: list[tuple[float, float, str]] = []
     for number, (row, onset, stop) in enumerate(zip(cells, seconds, stops, strict=True)):

@@ -22,6 +22,8 @@ EVENT_TYPES = (
 """Types of events."""
 EPOCH_SECONDS = 30.0
 """Length of an epoch by the AASM rules."""
+CLOCK_DAY = datetime(1985, 1, 2)
+"""The date of a clock time that has none; not EDF+'s anonymous start, which is midnight of the day before."""
 LIGHTS_OFF = "lights_off"
 LIGHTS_ON = "lights_on"
 

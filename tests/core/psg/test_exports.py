@@ -94,6 +94,18 @@ def test_clock_times_in_any_order_count_from_the_earliest(tmp_path: Path) -> Non
     assert (placed.stages, placed.events) == (("?", "W", "N2"), (Event("hypopnea", 70.0, 15.0),))
 
 
+def test_a_scoring_that_begins_at_midnight_has_a_clock(tmp_path: Path) -> None:
+    (tmp_path / "night.csv").write_text("time,duration,stage\n00:00:00,30,N2\n00:00:30,30,R\n")
+    assert read_scoring(tmp_path / "night.csv", START, 4).stages == ("?", "?", "N2", "R")
+    rows = "<ScoredEvent><EventType>Stages|Stages</EventType><EventConcept>Wake|0</EventConcept><Start>0</Start>"
+    clock = (
+        "<ScoredEvent><EventConcept>Recording Start Time</EventConcept><ClockTime>00:00:00</ClockTime></ScoredEvent>"
+    )
+    xml = f"<PSGAnnotation>{clock}{rows}<Duration>60</Duration></ScoredEvent></PSGAnnotation>"
+    (tmp_path / "night.xml").write_text(xml)
+    assert read_scoring(tmp_path / "night.xml", START, 4).stages == ("?", "?", "W", "W")
+
+
 def test_an_event_that_ends_before_it_begins_is_refused(tmp_path: Path) -> None:
     text = '{"stages": ["W"], "events": [{"type": "hypopnea", "onset": 5, "duration": -3}]}'
     (tmp_path / "night.json").write_text(text)
