@@ -155,6 +155,18 @@ def test_bouts_are_runs_of_epochs_with_a_pause_of_one(engine: Engine, make_study
     assert sum(bout.epochs for bout in free) < 12
 
 
+def test_a_bout_says_whether_its_times_rest_on_events_or_on_whole_epochs(engine: Engine, make_study) -> None:
+    events = (Event("obstructive_apnea", 225.0, 30.0),)
+    study = index_study(replace(make_study(), scoring=Scoring(("N2",) * 12, events)), engine)
+    store = MemoryStore([study])
+    (apnea,) = (bout.to_json() for bout in bouts_of(ask("obstructive apnea", store, engine), store))
+    assert apnea["evidence"] == "events"
+    assert [(span["onset"], span["duration"]) for span in apnea["spans"]] == [(225.0, 30.0)]
+    assert (apnea["onset"], apnea["duration"]) == (210.0, 60.0)
+    for bout in bouts_of(ask("N2 sleep", store, engine), store):
+        assert (bout.to_json()["evidence"], bout.spans) == ("epochs", ())
+
+
 def test_studies_are_ranked_by_their_share_or_by_meaning(engine: Engine, make_study) -> None:
     nights = {1: ("R",) * 3 + ("N2",) * 9, 2: ("R",) * 6 + ("N2",) * 6, 3: ("N2",) * 12}
     tables = [
