@@ -3,11 +3,12 @@
     python tests/benchmarks/thousand_studies.py [--count 1000] [--jobs 1] [--model DIR]
 
 Prints outcomes, seconds a study, and the resident memory of the program and its workers after 50 studies and at
-the end; ends with 1 where a good study failed, a broken one did not, a failure is no sentence, or memory grew by
-more than 50 MB after the first 50 studies.
+the end; ends with 1 where a good study failed, a broken one did not, a failure is no sentence, a row is missing in the
+report, or memory grew by more than 50 MB after the first 50 studies.
 """
 
 import argparse
+import json
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from core.batch import BatchOptions, StudyRow, expand, run
+from core.batch import BatchOptions, StudyRow, exit_code, expand, run
 from core.inference.tasks import ModelChoice, Reading, StageTask
 from tests.sleepcli.broken_studies import BROKEN, small_study
 
@@ -78,7 +79,10 @@ def judge(task: StageTask, nights: Path, options: BatchOptions) -> int:
     print("MB resident: " + ", ".join(f"{size:.0f} after {count}" for count, size in memory.items()))
     print(f"growth after the first {FIRST}: {growth:.1f} MB (allowed {ALLOWED:g})")
     print(f"wrong: {wrong or 'none'}; no sentence: {bugs or 'none'}")
-    return int(bool(wrong or bugs) or growth > ALLOWED)
+    assert options.out is not None
+    listed = len(json.loads((options.out / "run.json").read_text(encoding="utf-8"))["studies"])
+    print(f"exit code {exit_code(rows)}, {listed} rows in run.json")
+    return int(bool(wrong or bugs) or growth > ALLOWED or exit_code(rows) != 1 or listed != len(rows))
 
 
 if __name__ == "__main__":
