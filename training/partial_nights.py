@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -22,6 +21,7 @@ from core.language.band_course import BANDS, EEGS, band_course
 from core.psg.channels import CHANNELS
 from core.psg.preprocess import EPOCH_SECONDS, Trace
 from core.psg.quality import State
+from core.psg.runs import equal_runs
 from core.psg.scoring import STAGES
 from training.scored_courses import UNSCORED, ScoredCourse
 
@@ -88,8 +88,8 @@ def completed(partial: ScoredCourse, donor: ScoredCourse, rng: np.random.Generat
     moved = _moved(weight * first + (1 - weight) * second, donor.stages, partial)
     eeg, stages = partial.eegs[0].copy(), partial.stages.copy()
     lacking = ~np.isfinite(eeg).all(axis=1)
-    sources = {stage: [run for run in _runs(donor.stages) if donor.stages[run[0]] == stage] for stage in range(5)}
-    for start, stop in _runs(np.where(lacking, partial.stages, -1)):
+    sources = {stage: [run for run in equal_runs(donor.stages) if donor.stages[run[0]] == stage] for stage in range(5)}
+    for start, stop in equal_runs(np.where(lacking, partial.stages, -1)):
         stage = int(stages[start])
         if not lacking[start] or stage < 0:
             continue
@@ -115,12 +115,6 @@ def _medians(eeg: NDArray[np.float32], stages: NDArray[np.int64]) -> NDArray[np.
     """Median log powers of the anchors, [2, 5]."""
     seen = np.isfinite(eeg).all(axis=1)
     return np.stack([np.median(eeg[seen & (stages == stage)], axis=0) for stage in ANCHORS])
-
-
-def _runs(values: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Stretches of one value: start and stop."""
-    edges = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
-    return list(pairwise(edges))
 
 
 def recall_of_kept(scores: Sequence[NDArray[np.floating]], nights: Sequence[ScoredCourse]) -> dict[str, float | int]:

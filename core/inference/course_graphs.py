@@ -9,6 +9,7 @@ from core.inference.engine import Engine
 from core.inference.events import NEEDED_CHANNELS
 from core.language.band_course import EEGS, band_course, chin_tone, night_features
 from core.psg.preprocess import EPOCH_SECONDS, traces_of
+from core.psg.runs import runs
 from core.psg.scoring import EVENT_TYPES, STAGES, Event
 from core.psg.store import PreparedStudy
 
@@ -139,14 +140,12 @@ def _event(kind: str, start: int, end: int, confidence: float) -> Event:
 
 def _spans(course: NDArray[np.float64], threshold: float) -> list[tuple[int, int]]:
     """Stretches that reach the threshold, as far as they stay above its release, near ones joined."""
-    going = np.concatenate([[False], course >= RELEASE * threshold, [False]])
-    edges = np.flatnonzero(going[1:] != going[:-1])
     spans: list[tuple[int, int]] = []
-    for start, end in zip(edges[::2], edges[1::2], strict=True):
+    for start, end in runs(course >= RELEASE * threshold):
         if course[start:end].max() < threshold:
             continue
         if spans and start - spans[-1][1] <= JOINED:
-            spans[-1] = (spans[-1][0], int(end))
+            spans[-1] = (spans[-1][0], end)
         else:
-            spans.append((int(start), int(end)))
+            spans.append((start, end))
     return spans

@@ -9,6 +9,7 @@ from scipy import ndimage, signal
 
 from core.language.epochs import Sampled, per_epoch, ratio, sampled
 from core.psg.preprocess import EPOCH_SECONDS, Trace
+from core.psg.runs import run_edges
 
 BREATHING = {"abdominal": "ABD", "thoracic": "THX", "airflow": "AF"}
 BREATH_RATE = 16  # Hz
@@ -144,9 +145,7 @@ def flatness(channel: Sampled) -> NDArray[np.float64]:
         Shape (epochs,), mean over the inspirations that begin in the epoch; NaN without three of them.
     """
     wide = _band(channel, WIDE_BAND)
-    above = wide > 0
-    edges = np.diff(np.concatenate([[0], above.astype(np.int8), [0]]))
-    starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    starts, ends = run_edges(wide > 0)
     fitting = (ends - starts >= 0.4 * channel.rate) & (ends - starts <= 5 * channel.rate) & channel.valid[starts]
     starts, ends = starts[fitting], ends[fitting]
     n_epochs = len(channel.usable)

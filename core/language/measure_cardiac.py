@@ -13,6 +13,7 @@ from scipy import ndimage, signal
 from core.language.epochs import bridged, nearest, per_epoch, ratio, usable_epochs
 from core.language.trends import Trend, trends
 from core.psg.preprocess import EPOCH_SECONDS, Trace
+from core.psg.runs import runs
 
 ECG_RATE = 256  # Hz; every ECG is brought here, so that low rates are timed between their samples
 SHORTEST_SEGMENT = 8  # s that the detector needs to learn its thresholds
@@ -82,8 +83,7 @@ def find_beats(trace: Trace, usable: NDArray[np.bool_] | None = None) -> Beats:
     if usable is not None:
         valid &= nearest(usable, 1 / EPOCH_SECONDS, trace.rate, len(native))
     found: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
-    edges = np.diff(np.concatenate([[0], valid.astype(np.int8), [0]]))
-    for start, end in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True):
+    for start, end in runs(valid):
         if end - start < SHORTEST_SEGMENT * trace.rate:
             continue
         piece = bridged(native[start:end])

@@ -9,6 +9,7 @@ from scipy import fft, ndimage, signal
 
 from core.language.epochs import Sampled, is_standardised, per_epoch, ratio, sampled
 from core.psg.preprocess import Trace
+from core.psg.runs import run_edges
 
 BANDS = {"delta": (0.5, 4.0), "theta": (4.0, 8.0), "alpha": (8.0, 12.0), "sigma": (12.0, 16.0), "beta": (16.0, 30.0)}
 """Hz; lower edge included, upper edge not (the bands of the Sleep-EDF feature tracks)."""
@@ -242,8 +243,7 @@ def _runs_with_core(
     body: NDArray[np.bool_], core: NDArray[np.bool_], core_size: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Find runs of ``body`` that hold at least ``core_size`` samples of ``core``; ends are exclusive."""
-    edges = np.diff(np.concatenate([[0], body.astype(np.int8), [0]]))
-    starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    starts, ends = run_edges(body)
     total = np.concatenate([[0], np.cumsum(core)])
     kept = total[ends] - total[starts] >= core_size
     return starts[kept], ends[kept]

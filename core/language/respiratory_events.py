@@ -11,6 +11,7 @@ from core.language.measure_breathing import ENVELOPE_SECONDS, breathing_channel,
 from core.language.measure_oxygen import desaturations, oxygen_course
 from core.language.settled import ends_in_arousal
 from core.psg.preprocess import Trace
+from core.psg.runs import runs
 from core.psg.scoring import Event
 
 APNEAS = ("obstructive_apnea", "central_apnea", "mixed_apnea")
@@ -188,9 +189,8 @@ def _spans(relative: NDArray[np.float64], depth: float, edge: float) -> list[tup
     low = np.nan_to_num(relative, nan=1.0) < edge
     low = ndimage.binary_closing(low, iterations=JOINED) | low
     deep = np.nan_to_num(relative, nan=1.0) < depth
-    edges = np.diff(np.concatenate([[0], low.astype(np.int8), [0]]))
     spans = []
-    for start, end in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True):
+    for start, end in runs(low):
         begin, finish = max(start - reach, 0.0), min(end + reach, float(len(relative)))
         if start < ENVELOPE_SECONDS or not np.isfinite(relative[max(start - 2, 0) : end + ENVELOPE_SECONDS]).all():
             continue

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.inference.report.contents import Contents
-from core.inference.report.tracks import event_name, runs
+from core.inference.report.tracks import event_name
 from core.language.night import APNEAS, POSITIONS
 from core.language.phrases import STAGE_NAMES
 from core.psg.preprocess import EPOCH_SECONDS
+from core.psg.runs import equal_runs
 from core.psg.scorings.terms import STAGES
 
 MOST = 400
@@ -70,7 +71,7 @@ def _landmarks(contents: Contents, sentence: str) -> Iterable[Moment]:
     if rem is not None and "REM" in sentence:
         yield _stretch(rem, rem + 1, "first REM sleep")
     if "wake after" in sentence.lower():
-        wakes = [(a, b) for a, b in runs(stages) if stages[a] == "W" and a > asleep[0] and _in_bed(contents, a)]
+        wakes = [(a, b) for a, b in equal_runs(stages) if stages[a] == "W" and a > asleep[0] and _in_bed(contents, a)]
         for a, b in sorted(wakes, key=lambda run: run[0] - run[1]):
             yield _stretch(a, b, f"wake, {(b - a) / 2:g} min")
 
@@ -91,7 +92,7 @@ def _bed(contents: Contents, sentence: str) -> Iterable[Moment]:
     """The time in bed, and its stretches of sleep."""
     stages = contents.night.staging.stages
     asleep = [stage in STAGES[1:] and _in_bed(contents, k) for k, stage in enumerate(stages)]
-    sleeps = [(a, b) for a, b in runs(asleep) if asleep[a]]
+    sleeps = [(a, b) for a, b in equal_runs(asleep) if asleep[a]]
     for a, b in sorted(sleeps, key=lambda run: run[0] - run[1]):
         yield _stretch(a, b, f"asleep, {(b - a) / 2:g} min")
 
@@ -104,14 +105,16 @@ def _lights(contents: Contents, sentence: str) -> Iterable[Moment]:
 
 def _named_stages(contents: Contents, sentence: str) -> Iterable[Moment]:
     stages = contents.night.staging.stages
-    stretches = [(a, b) for a, b in runs(stages) if stages[a] in STAGE_NAMES and STAGE_NAMES[stages[a]] in sentence]
+    stretches = [
+        (a, b) for a, b in equal_runs(stages) if stages[a] in STAGE_NAMES and STAGE_NAMES[stages[a]] in sentence
+    ]
     for a, b in sorted(stretches, key=lambda run: run[0] - run[1]):
         yield _stretch(a, b, f"{stages[a]}, {(b - a) / 2:g} min")
 
 
 def _cycles(contents: Contents, sentence: str) -> Iterable[Moment]:
     stages = contents.night.staging.stages
-    for a, b in runs(stages):
+    for a, b in equal_runs(stages):
         if stages[a] == "R":
             yield _stretch(a, b, f"REM sleep, {(b - a) / 2:g} min")
 
@@ -174,7 +177,7 @@ def _extremes(contents: Contents, name: str, text: str, lowest: bool, count: int
 def _positions(contents: Contents, sentence: str) -> Iterable[Moment]:
     codes = contents.night.measurements.values["position"]
     names = [POSITIONS[int(code)] if np.isfinite(code) and 0 <= code < len(POSITIONS) else "" for code in codes]
-    for a, b in sorted(runs(names), key=lambda run: run[0] - run[1]):
+    for a, b in sorted(equal_runs(names), key=lambda run: run[0] - run[1]):
         if names[a]:
             yield _stretch(a, b, f"{names[a]}, {(b - a) / 2:g} min")
 

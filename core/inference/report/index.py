@@ -10,7 +10,8 @@ from core.inference.report.markup import Markup, element, joined
 from core.inference.report.page import DISCLAIMER, asset, document
 from core.inference.report.payload import letters
 from core.inference.report.tables import UNKNOWN
-from core.inference.report.tracks import LEVELS, runs
+from core.inference.report.tracks import LEVELS
+from core.psg.runs import equal_runs
 
 DOUBTFUL = 0.8
 """Probability below which a stage counts as doubtful here; the page's own limit can be moved."""
@@ -124,7 +125,7 @@ def _small(stages: str) -> Markup:
     """A hypnogram as large as a word."""
     levels = {name: 2 + 4 * row for row, name in enumerate(letters(LEVELS))}
     path, pen = "", "M"
-    for first, after in runs(stages):
+    for first, after in equal_runs(stages):
         level = levels.get(stages[first])
         if level is None:
             pen = "M"

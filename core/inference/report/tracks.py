@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from core.language.describe_night import minutes_text
 from core.language.night import POSITIONS
 from core.language.sites import shown_names
 from core.psg.preprocess import EPOCH_SECONDS, MODEL_RATE, SPO2_OFFSET, SPO2_SCALE
+from core.psg.runs import equal_runs
 from core.psg.scorings.terms import EVENT_LABELS, EVENT_TYPES, STAGES
 
 LEVELS = ("W", "R", "N1", "N2", "N3")
@@ -54,18 +54,12 @@ def night_figure(contents: Contents) -> Figure:
     )
 
 
-def runs(values: Sequence[object]) -> list[tuple[int, int]]:
-    """Stretches of equal values: first, and the one after the last."""
-    edges = [0, *(k for k in range(1, len(values)) if values[k] != values[k - 1]), len(values)]
-    return [(a, b) for a, b in pairwise(edges) if b > a]
-
-
 def _hypnogram(name: str, title: str, stages: Sequence[str], differs: NDArray[np.bool_] | None = None) -> Track:
     heights = {stage: 12.0 + LEVEL_HEIGHT * row for row, stage in enumerate(LEVELS)}
     seconds: list[float] = []
     levels: list[float] = []
     rem = []
-    for first, after in runs(stages):
+    for first, after in equal_runs(stages):
         level = heights.get(stages[first], np.nan)
         seconds += [first * EPOCH_SECONDS, after * EPOCH_SECONDS]
         levels += [level, level]
@@ -115,7 +109,7 @@ def _probabilities(model: Staging) -> Track | None:
     for row, stage in enumerate(reversed(LEVELS)):
         tops, bottoms = edges[:, row + 1], edges[:, row]
         rows = [tuple(pair) if ok else (-1.0, -1.0) for *pair, ok in zip(tops, bottoms, known, strict=True)]
-        boxes = [(a * 30.0, b * 30.0, *rows[a]) for a, b in runs(rows) if rows[a][1] > rows[a][0]]
+        boxes = [(a * 30.0, b * 30.0, *rows[a]) for a, b in equal_runs(rows) if rows[a][1] > rows[a][0]]
         marks.append(_bars(stage, boxes))
     best = np.nanmax(model.probabilities, axis=1, initial=0.0)[known]
     told = f"the mean probability of the likeliest stage is {best.mean():.2f}" if best.size else "no epoch was staged"
@@ -243,7 +237,7 @@ def _position(contents: Contents) -> Track | None:
     lanes: list[str] = [name for name in ("supine", "left", "right", "prone", "upright") if name in known]
     if not lanes:
         return None
-    stretches = [(a, b) for a, b in runs(known) if known[a]]
+    stretches = [(a, b) for a, b in equal_runs(known) if known[a]]
     boxes = [
         (a * 30.0, b * 30.0, lanes.index(known[a]) * LANE_HEIGHT + 3.0, (lanes.index(known[a]) + 1) * LANE_HEIGHT - 3.0)
         for a, b in stretches

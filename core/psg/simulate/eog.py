@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from core.psg.runs import runs
 from core.psg.simulate.hypnogram import N1, N2, R, W
 from core.psg.simulate.noise import BIN_SECONDS
 from core.psg.simulate.truth import Span
@@ -46,8 +47,7 @@ def _saccades(rng: np.random.Generator, start: float, end: float, pace: float) -
 
 def _runs(mask: NDArray[np.bool_]) -> list[tuple[float, float]]:
     """Seconds of start and end of each run of true bins."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
-    return [(float(a) * BIN_SECONDS, float(b) * BIN_SECONDS) for a, b in edges.reshape(-1, 2)]
+    return [(a * BIN_SECONDS, b * BIN_SECONDS) for a, b in runs(mask)]
 
 
 def _phasic(rng: np.random.Generator, states: NDArray[np.int8]) -> NDArray[np.bool_]:

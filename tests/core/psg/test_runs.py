@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.psg.runs import runs
+from core.psg.runs import equal_runs, runs
 
 
 @given(st.lists(st.booleans(), max_size=40))
@@ -18,3 +18,13 @@ def test_every_run_is_found_with_its_ends(mask: list[bool]) -> None:
             expected.append((place, place + length))
         place += length
     assert runs(np.asarray(mask, dtype=np.bool_)) == expected
+
+
+@given(st.lists(st.sampled_from("WN?"), max_size=40))
+def test_stretches_of_equal_values_cover_all(values: list[str]) -> None:
+    expected, place = [], 0
+    for _, group in groupby(values):
+        length = len(list(group))
+        expected.append((place, place + length))
+        place += length
+    assert equal_runs(values) == expected

@@ -47,7 +47,7 @@ function drawStages() {
     const chance = probability(current, letter);
     const stands = stages[current] === letter;
     const button = made("button", {
-      type: "button", "aria-pressed": String(stands), "data-stage": letter, onclick: () => correct(letter, false),
+      type: "button", "aria-pressed": String(stands), "data-stage": letter, onclick: () => decide(letter, false),
       title: human && night.model ? `The model: ${NAMES[night.model[current]]}` : null,
     }, made("b", {}, NAMES[letter]), made("small", {}, Number.isNaN(chance) ? " " : percent(chance)));
     if (night.stages[current] === letter && !stands) button.classList.add("was");

@@ -34,6 +34,7 @@ function nextDoubtful() {
   return [...queue.slice(place + 1), ...queue.slice(0, Math.max(0, place))].find((epoch) => !reviewed.has(epoch));
 }
 
+/** A stage by a click or a key, null to keep it; `whole`: for the rest of the stretch. */
 function decide(letter, whole) {
   const stretch = stretches.get(current);
   const epochs = whole && stretch ? stretch.filter((epoch) => epoch >= current && !reviewed.has(epoch)) : [current];
@@ -45,9 +46,6 @@ function decide(letter, whole) {
   showEpoch(next === undefined ? current : next);
   drawCount();
 }
-
-/** A stage by a click or a key. */
-const correct = (letter, whole) => decide(letter, whole);
 
 function redrawReview() {
   const height = byId("queue").scrollTop;
