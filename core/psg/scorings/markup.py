@@ -92,7 +92,7 @@ def step_channels(data: bytes, name: str) -> list[tuple[str, tuple[str, ...]]]:
     StudyError
         The file is no well-formed XML or declares entities.
     """
-    if b"<StepChannel>" not in data:
+    if b"<StepChannel>" not in _letters(data):
         return []
     return [
         (channel.findtext("Input") or "", tuple((label.text or "").strip() for label in channel.iter("Label")))
@@ -102,7 +102,13 @@ def step_channels(data: bytes, name: str) -> list[tuple[str, tuple[str, ...]]]:
 
 def is_scoring_xml(data: bytes) -> bool:
     """Whether the beginning of a file is one of the known scorings in XML."""
-    return b"<PSGAnnotation" in data or b"<CMPStudyConfig" in data
+    letters = _letters(data)
+    return b"<PSGAnnotation" in letters or b"<CMPStudyConfig" in letters
+
+
+def _letters(data: bytes) -> bytes:
+    """Return bytes in which ASCII can be found, also where they are UTF-16."""
+    return data.replace(b"\x00", b"")
 
 
 def _number(element: Element, tag: str, name: str) -> float:

@@ -13,6 +13,7 @@ from core.psg.position_codes import ASSUMED_CODES, POSITION_CODINGS, codes_of_na
 from core.psg.positions import positions
 from core.psg.preprocess import load_traces
 from core.psg.recording import SignalInfo, open_recording
+from core.psg.scoring import find_scoring
 from tests.core.psg.edf_files import Signal, edf_bytes
 
 NSRR = Path(__file__).resolve().parents[3] / "../shared/data/nsrr_annotations"
@@ -65,6 +66,15 @@ def test_the_studys_own_profusion_file_names_its_codes(tmp_path: Path) -> None:
     (tmp_path / "lab.toml").write_text('[position]\ncodes = { 0 = "supine" }\n')
     found, reason, remark = lain(path, tmp_path / "lab.toml")
     assert (found, "by the montage" in reason, "80 %" in remark) == ([2, -1], True, True)
+
+
+def test_a_profusion_file_may_be_utf_16(tmp_path: Path) -> None:
+    path = study(tmp_path, [0, 1, 2])
+    beside = profusion(tmp_path / "night.xml", "BACK", "LEFT", "RIGHT")
+    text = '<?xml version="1.0" encoding="utf-16"?>' + beside.read_text()
+    beside.write_bytes(text.encode("utf-16"))
+    assert lain(path)[0] == [2, 1, 0]
+    assert find_scoring(path) == beside
 
 
 @pytest.mark.skipif(not NSRR.is_dir(), reason="shared data absent")
