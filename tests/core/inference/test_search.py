@@ -143,6 +143,18 @@ def test_a_caption_finds_the_epoch_that_it_tells_of(engine: Engine, make_study) 
     assert "like an epoch of" in str(asked)
 
 
+def test_the_table_knows_sleep_onset_and_how_sure_events_are(engine: Engine, scored: StudyTable, make_study) -> None:
+    assert scored.columns["since_sleep"] == [30.0 * (epoch - 2) for epoch in range(12)]
+    sure = (Event("arousal", 255.0, 5.0, 0.5), Event("arousal", 262.0, 4.0, 0.75))
+    scoring = Scoring(("W",) * 12, sure)
+    awake = index_study(replace(make_study(), scoring=scoring), engine)
+    assert awake.columns["since_sleep"] == [None] * 12
+    assert awake.columns["arousal_confidence"] == [None] * 8 + [0.75] + [None] * 3
+    assert scored.columns["arousal_confidence"] == [None] * 12
+    assert {hit.epoch for hit in search("wake after sleep onset", [scored], engine, 20).hits} == {10, 11}
+    assert {hit.epoch for hit in search("awake before sleep onset", [scored], engine, 20).hits} == {0, 1}
+
+
 def test_bouts_are_runs_of_epochs_with_a_pause_of_one(engine: Engine, make_study) -> None:
     stages = ("R", "R", "W", "R", "W", "W", "R", "N2", "N2", "N2", "N2", "R")
     study = index_study(replace(make_study(), scoring=Scoring(stages, ())), engine)
