@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import torch
@@ -85,10 +85,10 @@ class CourseNet(nn.Module):
         self.config = config
         self.members = nn.ModuleList(Member(config) for _ in range(config.members))
 
-    def alone(self, index: int) -> CourseNet:
-        """Give one member as a network of its own; the weights are shared."""
-        net = CourseNet(replace(self.config, members=1))
-        net.members[0] = self.members[index]
+    def only(self, indices: Sequence[int]) -> CourseNet:
+        """Give some members as a network of their own; the weights are shared."""
+        net = CourseNet(replace(self.config, members=len(indices)))
+        net.members = nn.ModuleList(self.members[index] for index in indices)
         return net.train(self.training)
 
     def networks(self) -> list[Member]:

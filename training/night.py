@@ -17,7 +17,6 @@ from core.errors import UsageError
 from core.files import content_hash, write_text
 from core.inference.course_graphs import RESPIRATORY, detected_events
 from core.inference.event_figures import NOTHING, EventFigures, event_figures
-from core.inference.figures import calibration_error, interval_by_subject, staging_figures
 from core.language.event_course import COLUMNS_OF
 from core.psg.scoring import Event
 from training import night_events, scored_courses
@@ -29,16 +28,15 @@ from training.night_stages import (
     StageOptions,
     expect_shares,
     left_out,
+    sharpen,
     stage_network,
     stage_scores,
     train_stages,
 )
-from training.partial_nights import anchored, completed, of_kept_epochs, recall_of_kept
-from training.scored_courses import ScoredCourse
+from training.partial_nights import anchored, of_kept_epochs
+from training.stage_figures import Material, fitting_sharpness, kept_row, leaving, stage_row, told_unseen
 from training.studies import find_stores, open_study, split_subjects
 
-Judged = tuple[ScoredCourse, NDArray[np.float32]]
-"""A scored night and its log-probabilities [N, 5]."""
 Shown = tuple[NDArray[np.float64], Sequence[Event]]
 """What the event network told of a night, [seconds, 8], and its true events."""
 META = "night.json"
@@ -87,15 +85,6 @@ class NightEvent:
     """Figures of a part that is finished; empty before."""
     loss: float | None = None
     """Of the last step."""
-
-
-@dataclass(frozen=True)
-class Material:
-    """What stages are learned and judged on."""
-
-    learned: Sequence[ScoredCourse]
-    partial: Sequence[ScoredCourse]
-    held: Sequence[ScoredCourse]
 
 
 def train_night(options: NightOptions) -> Iterator[NightEvent]:
@@ -174,10 +163,9 @@ def load_part(run: Path, part: str) -> tuple[CourseNet, dict[str, Any]] | None:
     return net.eval(), meta
 
 
-def member_without(meta: Mapping[str, Any], subject: str) -> int | None:
-    """Tell which member of a run's stage network left a subject out; None where the run did not know the subject."""
-    found = meta["stages"]["left_out"].get(_hidden(subject))
-    return None if found is None else int(found)
+def members_without(meta: Mapping[str, Any], subject: str) -> list[int]:
+    """Tell which members of a run's stage network left a subject out; none where the run did not know the subject."""
+    return [int(member) for member in meta["stages"]["left_out"].get(_hidden(subject), ())]
 
 
 def _hidden(subject: str) -> str:
@@ -189,45 +177,6 @@ def _has_events(prepared: Any) -> bool:
     return prepared.scoring is not None and bool(prepared.scoring.events)
 
 
-def _cross_validated(
-    net: CourseNet, learned: Sequence[ScoredCourse], options: StageOptions, without: Mapping[str, int]
-) -> dict[str, Any]:
-    """Judge each member on the subjects that it left out: each EEG of a track alone, and all there is."""
-    members = [net.alone(index) for index in range(options.members)]
-    told: dict[str, list[Judged]] = {}
-    for course in learned:
-        member = members[without[course.subject]]
-        every = range(len(course.eegs))
-        kind = "tracks" if course.share == 1.0 else "studies"
-        views = {f"{kind}, EEG {index + 1} alone": ([index], False) for index in every}
-        for name, (eegs, eog) in (views | {f"{kind}, all EEGs and EOG": (list(every), True)}).items():
-            told.setdefault(name, []).append((course, stage_scores(member, course, eegs, eog)))
-    return {name: _staging(rows) for name, rows in told.items()}
-
-
-def _staging(rows: Sequence[Judged]) -> dict[str, Any]:
-    """Figures of staging over nights: κ with its interval by subject, accuracy, expected calibration error."""
-    truth = np.concatenate([np.where(course.stages < 0, -1, course.stages) for course, _ in rows])
-    scores = np.concatenate([scores for _, scores in rows])
-    subjects = np.concatenate([np.full(len(course.stages), course.subject) for course, _ in rows])
-    given = scores.argmax(axis=1)
-    figures = staging_figures(truth, given)
-    low, high = interval_by_subject(
-        list(subjects), lambda chosen: staging_figures(truth[chosen], given[chosen]).kappa, draws=200
-    )
-    chance = np.exp(scores.max(axis=1))[truth >= 0]
-    right = (given == truth)[truth >= 0]
-    return {
-        "kappa": round(figures.kappa, 4),
-        "interval": [round(low, 4), round(high, 4)] if np.isfinite(low) else None,
-        "accuracy": round(figures.accuracy, 4),
-        "macro_f1": round(figures.macro_f1, 4),
-        "calibration_error": round(calibration_error(chance, right), 4),
-        "epochs": int((truth >= 0).sum()),
-        "subjects": len({course.subject for course, _ in rows}),
-    }
-
-
 def _stages(material: Material, options: NightOptions, meta: dict[str, Any]) -> Iterator[NightEvent]:
     wishes, learned = options.stages, material.learned
     net = stage_network(wishes)
@@ -236,43 +185,32 @@ def _stages(material: Material, options: NightOptions, meta: dict[str, Any]) -> 
     )
     for share in train_stages(net, learned, wishes, material.partial, done):
         yield NightEvent("stages", share)
+    without = left_out([*learned, *material.partial], wishes)
+    judged = 1 < wishes.folds <= min(len(without), wishes.members)
+    factor = fitting_sharpness(told_unseen(net, learned, wishes, without)) if judged else 1.0
+    sharpen(net, factor)
     if wishes.shares:
         expect_shares(net, learned, wishes.shares)
     write_weights(options.out / STAGES_FILE, net.state_dict())
-    without = left_out([*learned, *material.partial], wishes)
     figures: dict[str, Any] = {}
-    if wishes.members > 1 and len(without) >= wishes.members:
-        figures["cross-validated"] = _cross_validated(net, learned, wishes, without)
+    if judged:
+        told = told_unseen(net, learned, wishes, without)
+        figures["cross-validated"] = {name: stage_row(rows) for name, rows in told.items()}
         if material.partial:
-            figures["kept epochs of partial nights, cross-validated"] = _kept(net, material, wishes, without)
+            figures["kept epochs of partial nights, cross-validated"] = kept_row(net, material, wishes, without)
     if material.held:
         rows = [(course, stage_scores(net, course, range(len(course.eegs)), True)) for course in material.held]
-        figures["held-out studies"] = _staging(rows)
+        figures["held-out studies"] = stage_row(rows)
     about = {
         "nights": len(learned),
         "partial_nights": len(material.partial),
-        "left_out": {_hidden(subject): member for subject, member in without.items()},
+        "left_out": {_hidden(subject): leaving(fold, wishes) for subject, fold in without.items()},
         "shares": list(wishes.shares),
+        "sharpness": round(factor, 4),
     }
     meta["stages"] = {"config": net.config.to_json(), **about}
     meta["figures"]["stages"] = figures
     yield NightEvent("stages", 1.0, figures)
-
-
-def _kept(
-    net: CourseNet, material: Material, options: StageOptions, without: Mapping[str, int]
-) -> dict[str, float | int]:
-    """Judge each member on the kept epochs of the partial nights that it left out, completed by subjects left out."""
-    rng = np.random.default_rng(options.seed)
-    scores, nights = [], []
-    for night in material.partial:
-        member = without[night.subject]
-        donors = [course for course in material.learned if without[course.subject] == member and anchored(course)]
-        if donors:
-            whole = completed(night, donors[int(rng.integers(len(donors)))], rng)
-            scores.append(stage_scores(net.alone(member), whole, [0], with_eog=False))
-            nights.append(night)
-    return recall_of_kept(scores, nights)
 
 
 def _events(

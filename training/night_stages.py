@@ -49,8 +49,13 @@ class StageOptions:
     """Share of the stretches under a recorder's white noise, which fills the valleys of the faster bands."""
     partial: float = 0.2
     """Share of the stretches from partial nights, completed by whole ones; 0 where there are none."""
-    members: int = 5
-    """Networks; each leaves its share of the subjects out, which are what it is judged on."""
+    members: int = 10
+    """Networks."""
+    plain: int = 5
+    """Members that learn from whole nights as they stand, without `trimmed`, `noise` and `partial`: they know best what
+    those nights show, the others what other labs show; their mean is better than either on both."""
+    folds: int = 5
+    """Parts of the subjects; each member leaves one out, and is judged on it together with those that left it too."""
     shares: tuple[float, ...] = ()
     """Shares of the stages, in the order of `STAGES`, among those whose sleep will be read; empty: as in the material.
     Patients lie in N1 more often, and in wake less, than the healthy sleepers of long recordings."""
@@ -171,10 +176,10 @@ def stage_network(options: StageOptions) -> CourseNet:
 
 
 def left_out(courses: Sequence[ScoredCourse], options: StageOptions) -> dict[str, int]:
-    """Tell of each subject which member leaves it out: a subject's nights, real or followed, together."""
+    """Tell of each subject in which fold it is: a subject's nights, real or followed, together."""
     subjects = sorted({course.subject for course in courses})
     order = np.random.default_rng(options.seed).permutation(len(subjects))
-    return {subjects[place]: index % options.members for index, place in enumerate(order)}
+    return {subjects[place]: index % options.folds for index, place in enumerate(order)}
 
 
 def train_stages(
@@ -188,7 +193,7 @@ def train_stages(
 
     `partial` are nights of which only some epochs' EEG was kept, `kept` the members that are finished already.
 
-    With one member, or fewer subjects than members, nobody is left out.
+    With one fold, or fewer subjects than folds, nobody is left out.
 
     Yields
     ------
@@ -196,17 +201,19 @@ def train_stages(
         The share of the whole that is done, after each step.
     """
     without = left_out([*courses, *partial], options)
-    alone = options.members == 1 or len(without) < options.members
+    everyone = options.folds == 1 or len(without) < options.folds
     for index, member in enumerate(net.networks()):
-        learned = [course for course in courses if alone or without[course.subject] != index]
+        fold = index % options.folds
+        learned = [course for course in courses if everyone or without[course.subject] != fold]
         epochs = sum(len(course.stages) * course.share for course in learned)
         if kept and kept.take(index, member):
             yield (index + 1) / options.members
             continue
         steps = max(1, round(options.passes * epochs / (options.batch * float(np.mean(options.lengths)))))
         torch.manual_seed(options.seed * 1000 + index)  # of dropout, whichever members were trained before
-        theirs = [night for night in partial if alone or without[night.subject] != index]
-        sampler = StageSampler(learned, options, options.seed * 1000 + index, theirs)
+        theirs = [night for night in partial if everyone or without[night.subject] != fold]
+        how = replace(options, trimmed=0.0, noise=0.0, partial=0.0) if index < options.plain else options
+        sampler = StageSampler(learned, how, options.seed * 1000 + index, theirs)
         for step, _ in enumerate(train_member(member, sampler, _loss(options.smoothing), Training(steps)), start=1):
             yield (index + step / steps) / options.members
         if kept:
@@ -222,6 +229,14 @@ def expect_shares(net: CourseNet, courses: Sequence[ScoredCourse], shares: Seque
     with torch.no_grad():
         for member in net.networks():
             member.output.bias += torch.from_numpy(weights.astype(np.float32))
+
+
+def sharpen(net: CourseNet, factor: float) -> None:
+    """Multiply a trained network's scores: smoothed labels and the mean over members leave them too flat."""
+    with torch.no_grad():
+        for member in net.networks():
+            member.output.weight *= factor
+            member.output.bias *= factor
 
 
 def _loss(smoothing: float) -> Callable[[Tensor, Tensor], Tensor]:

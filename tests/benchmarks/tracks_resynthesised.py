@@ -23,7 +23,7 @@ from core.inference.tasks import Reading  # noqa: E402
 from core.psg.simulate.montage import CLEAN, WriteMontage  # noqa: E402
 from core.psg.simulate.night import NightOptions, simulate_night  # noqa: E402
 from core.psg.simulate.write_edf import write_night  # noqa: E402
-from training.night import load_part, member_without  # noqa: E402
+from training.night import load_part, members_without  # noqa: E402
 from training.night_stages import stage_scores  # noqa: E402
 from training.scored_courses import of_study  # noqa: E402
 
@@ -47,8 +47,8 @@ def main() -> None:
     subjects, truths, answers = [], [], []
     for index, path in enumerate(paths):
         subject = f"track{path.stem.split('__')[0]}"
-        member = member_without(meta, subject)
-        if member is None:
+        members = members_without(meta, subject)
+        if not members:
             parser.error(f"{subject} was no part of the run")
         night = simulate_night(SEED + index, NightOptions(hours=24.0, track=path))
         with tempfile.TemporaryDirectory() as folder:
@@ -56,7 +56,7 @@ def main() -> None:
             study = Reading(look_for_scoring=False).open(StudyInput(file, "night"), ("EEG_C3", "EEG_C4"))
             truth = stage_indices([row.stage for row in night.truth.epochs])[: study.n_epochs]
             course = of_study(study, subject, truth)
-            scores = stage_scores(net.alone(member), course, list(range(len(course.eegs))), with_eog=False)
+            scores = stage_scores(net.only(members), course, list(range(len(course.eegs))), with_eog=False)
         subjects += [subject] * len(truth)
         truths.append(truth)
         answers.append(scores.argmax(axis=1))

@@ -27,7 +27,7 @@ from training.night_stages import StageOptions, StageSampler, stage_scores
 from training.scored_courses import ScoredCourse
 from training.studies import open_study
 
-SMALL_STAGES = StageOptions(passes=30, batch=8, lengths=(24, 40), members=2)
+SMALL_STAGES = StageOptions(passes=30, batch=8, lengths=(24, 40), members=2, plain=1, folds=2)
 SMALL_EVENTS = EventOptions(steps=4, batch=2, length=120, width=8, members=1)
 
 
@@ -62,7 +62,7 @@ def test_a_part_is_read_back_with_the_same_scores(run: tuple[Path, list[NightEve
 
 
 def test_the_same_seed_gives_the_same_network(stores: tuple[Path, ...], tmp_path: Path) -> None:
-    quick = replace(SMALL_STAGES, passes=2, members=1)
+    quick = replace(SMALL_STAGES, passes=2, members=1, folds=1)
     nets = []
     for name in ("a", "b"):
         list(train_night(NightOptions(stores, tmp_path / name, stages=quick, events=replace(SMALL_EVENTS, steps=1))))
