@@ -93,10 +93,10 @@ class Trial:
         return f"n{self.nights}_w{self.width}" + (f"_{self.change}" if self.change else "")
 
 
-def plan(nights: Sequence[int], widths: Sequence[int]) -> list[Trial]:
-    """List the runs in an order in which the first ones say most: corners, ablations, the rest."""
+def plan(nights: Sequence[int], widths: Sequence[int], ablated: int) -> list[Trial]:
+    """List the runs in an order in which the first ones say most: corners, ablations at a width, the rest."""
     corners = [Trial(n, w) for n in (nights[0], nights[-1]) for w in (widths[0], widths[-1])]
-    ablations = [Trial(nights[-1], widths[1], change) for change in CHANGES if change]
+    ablations = [Trial(nights[-1], ablated, change) for change in CHANGES if change]
     return list(dict.fromkeys([*corners, *ablations, *(Trial(n, w) for n in nights for w in widths)]))
 
 
@@ -342,9 +342,8 @@ def run_all(wishes: argparse.Namespace) -> None:
     results = wishes.out / "results.jsonl"
     wishes.out.mkdir(parents=True, exist_ok=True)
     done = {row["run"] for row in read(results)}
-    for trial in plan(wishes.nights, wishes.widths):
-        if trial.name in done or (wishes.only and trial.name not in wishes.only):
-            continue
+    trials = {trial.name: trial for trial in plan(wishes.nights, wishes.widths, wishes.ablated)}
+    for trial in [trials[name] for name in wishes.only or trials if name not in done]:
         _, weights, texts = CHANGES[trial.change]
         options = TrainOptions(
             stores=tuple(order[: trial.nights]),
@@ -382,10 +381,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--nights", type=int, nargs=3, default=(4, 20, 100))
     parser.add_argument("--widths", type=int, nargs=3, default=(24, 48, 96))
+    parser.add_argument("--ablated", type=int, default=48, help="width at which the ablations are made")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=128, help="of each held-out study, evenly over its night")
-    parser.add_argument("--only", nargs="*", default=(), help="names of runs, such as n100_w48_no_slots")
+    parser.add_argument("--only", nargs="*", default=(), help="runs in this order, such as n100_w48_no_slots")
     run_all(parser.parse_args())
 
 
