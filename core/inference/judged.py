@@ -88,18 +88,17 @@ class Judged:
 
 @dataclass(frozen=True)
 class JudgeTask(ReadsStudies):
-    """Reads a scored study and keeps what the model says of it in this process."""
+    """Reads a scored study, and gives what the model says of it as a `Judged`."""
 
     choice: ModelChoice
     reading: Reading
     options: EvaluationOptions
-    found: list[Judged]
 
     def __call__(self, item: StudyInput) -> Outcome:
         """Read one study."""
         study = self.reading.open(item)
-        self.found.append(judge(study, self.choice.engine(), self.options))
-        return Outcome(figures={"epochs": study.n_epochs}, warnings=study.repairs)
+        judged = judge(study, self.choice.engine(), self.options)
+        return Outcome(figures={"epochs": study.n_epochs}, warnings=study.repairs, found=judged)
 
 
 def judge(study: PreparedStudy, engine: Engine, options: EvaluationOptions) -> Judged:

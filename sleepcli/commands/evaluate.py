@@ -51,7 +51,9 @@ def evaluate(
     device: options.Device = "auto",
     batch: options.Batch = 0,
     seed: options.Seed = 0,
+    jobs: options.Jobs = 1,
     on_error: options.OnError = "continue",
+    timeout: options.Timeout = None,
     montage: options.MontageFile = None,
     json: options.Json = False,
 ) -> None:
@@ -75,10 +77,11 @@ def evaluate(
     check_format(form)
     if out is not None:
         _make(out)
-    choice = model_choice(model, device, batch, 1)
-    task = JudgeTask(choice, reading(montage), wishes, [])
-    rows = run_studies(task, paths, RunOptions("evaluate", on_error=on_error, about=about_model(choice, {})), _quiet)
-    found = evaluate(task.found, choice.engine(), wishes) if task.found else None
+    choice = model_choice(model, device, batch, jobs)
+    wanted = RunOptions("evaluate", None, jobs, on_error, about=about_model(choice, {}), timeout=timeout)
+    rows = run_studies(JudgeTask(choice, reading(montage), wishes), paths, wanted, _quiet)
+    judged = [row.result.found for row in sorted(rows, key=lambda row: row.study) if row.outcome == "done"]
+    found = evaluate(judged, choice.engine(), wishes) if judged else None
     if found is not None:
         for note in found.notes:
             ui.note(note)
