@@ -19,6 +19,7 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 DEVICES = ("auto", "cpu", "cuda")
 SMALL_MODEL = 32 << 20  # bytes of weights that the processor's cache holds: small calls cost no more than large ones
+ONCE_A_NIGHT = "night_"  # graphs that one long call reads a night with: it takes all threads
 LARGEST_KEPT = 256 << 20  # bytes of weights; a larger graph takes longer to read twice than to optimise
 _SILENT = 4  # ONNX Runtime's severity "fatal": nothing below it is printed
 _CUDA = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
@@ -60,7 +61,7 @@ class Sessions:
         """Whether the model is served best by many small calls side by side."""
         self.workers = threads if self.small else 1
         """Calls that run at the same time."""
-        self._threads = threads // self.workers
+        self._threads = threads
         self._pool: ThreadPoolExecutor | None = None
         self._opening = threading.Lock()
         self._strict = device == "cuda"
@@ -111,7 +112,7 @@ class Sessions:
         folder = self.kept.find(graph)
         if folder is None:
             return None
-        options = self._options(ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
+        options = self._options(graph, ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
         try:
             return ort.InferenceSession(str(folder / f"{graph}.onnx"), options, providers=self._providers())
         except Exception:  # noqa: BLE001 - of another build of ONNX Runtime: the bundle's own graph serves
@@ -128,21 +129,24 @@ class Sessions:
                         return ort.InferenceSession(path, self._keeping(folder, graph), providers=self._providers())
             except Exception:  # noqa: BLE001 - no room to write; what is wrong with the graph itself is told below
                 self.kept.forget(graph)
-        options = self._options(ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED)
+        options = self._options(graph, ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED)
         return ort.InferenceSession(path, options, providers=self._providers())
 
     def _keeping(self, folder: Path, graph: str) -> Any:
         """Give options with which a session leaves its optimised graph in a folder."""
-        options = self._options(ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED)
+        options = self._options(graph, ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED)
         options.optimized_model_filepath = str(folder / f"{graph}.onnx")
         entry = "session.optimized_model_external_initializers"
         options.add_session_config_entry(f"{entry}_file_name", f"{graph}.bin")
         options.add_session_config_entry(f"{entry}_min_size_in_bytes", "1024")
         return options
 
-    def _options(self, level: Any) -> Any:
+    def _options(self, graph: str, level: Any) -> Any:
         options = ort.SessionOptions()
-        options.intra_op_num_threads = self._threads
+        once = graph.startswith(ONCE_A_NIGHT)
+        options.intra_op_num_threads = self._threads if once else self._threads // self.workers
+        if once:  # beside the decoder, whose workers need the processors while this one's threads wait
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = _SILENT
         options.graph_optimization_level = level
         return options
