@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +28,8 @@ from training.sharding import spread_as, whole
 TENSORS = "state.safetensors"
 META = "meta.json"
 _PREFIX = "step-"
+_OS_ERROR = re.compile(r"os error (\d+)")
+"""How safetensors tells what the operating system said, such as 28 for a full disk."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,9 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
         try:
             save_file(plain, temporary)
         except SafetensorError as error:
-            raise OSError(errno.EIO, f"weights cannot be stored ({type(error).__name__})") from error
+            told = _OS_ERROR.search(str(error))
+            code = int(told[1]) if told else errno.EIO
+            raise OSError(code, os.strerror(code)) from error
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
