@@ -27,14 +27,15 @@ function drawAxis() {
   const axis = byId("axis");
   const span = view.to - view.from;
   const most = Math.max(3, axis.clientWidth / 70);
-  const step = [60, 120, 300, 600, 900, 1800, 3600, 7200, 10800].find((size) => span / size <= most) ?? 21600;
+  const step = [60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200].find((size) => span / size <= most) ?? 86400;
   const start = night.start ?? 0;
   const marks = [];
   for (let time = Math.ceil((view.from + start) / step) * step - start; time <= view.to; time += step) {
     const share = (time - view.from) / span;
     const x = `${100 * share}%`;
     const label = drawn("text", { x, y: 17, class: share > 0.99 ? "last" : "" });
-    label.textContent = clock(time, false);
+    const midnight = total() > 86400 && (time + start) % 86400 === 0;
+    label.textContent = midnight ? `day ${(time + start) / 86400 + 1}` : clock(time, false);
     marks.push(drawn("line", { x1: x, x2: x, y1: 0, y2: 5 }), label);
   }
   axis.replaceChildren(...marks);
