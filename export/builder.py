@@ -55,6 +55,14 @@ class GraphBuilder:
         """Give a weight of the network under its own name."""
         return self.stored(name, self.array(name)) if name not in self._graph.initializers else self._known(name)
 
+    def halved(self, name: str) -> ir.Value:
+        """Give a weight stored in half precision where that holds it exactly, else as it is; float32 either way."""
+        array = self.array(name)
+        half = array.astype(np.float16)
+        if not np.array_equal(half.astype(np.float32), array):
+            return self.weight(name)
+        return self.op("Cast", self.stored(f"{name}.half", half), to=int(ir.DataType.FLOAT))
+
     def stored(self, name: str, array: NDArray[np.generic]) -> ir.Value:
         """Give a named array that is part of the graph, such as weights in another order."""
         if name in self._graph.initializers:

@@ -104,7 +104,7 @@ def _conv(graph: GraphBuilder, name: str, x: ir.Value, dilation: int = 0) -> ir.
     return graph.op(
         "Conv",
         x,
-        graph.weight(f"{name}.weight"),
+        graph.halved(f"{name}.weight"),
         graph.weight(f"{name}.bias"),
         kernel_shape=[kernel],
         dilations=[max(dilation, 1)],

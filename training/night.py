@@ -21,7 +21,7 @@ from core.language.event_course import COLUMNS_OF
 from core.psg.scoring import Event
 from training import night_events, scored_courses
 from training.checkpoint import read_weights, write_weights
-from training.course import CourseConfig, CourseNet
+from training.course import CourseConfig, CourseNet, round_to_half
 from training.kept_members import KeptMembers
 from training.night_events import EventCourse, EventOptions, event_network, train_events
 from training.night_stages import (
@@ -191,6 +191,7 @@ def _stages(material: Material, options: NightOptions, meta: dict[str, Any]) -> 
     sharpen(net, factor)
     if wishes.shares:
         expect_shares(net, learned, wishes.shares)
+    round_to_half(net)
     write_weights(options.out / STAGES_FILE, net.state_dict())
     figures: dict[str, Any] = {}
     if judged:
@@ -225,6 +226,7 @@ def _events(
     done = KeptMembers(options.out, "events", {**_sources(meta), "options": asdict(options.events)})
     for share, loss in train_events(net, learned, options.events, done):
         yield NightEvent("events", share, loss=loss)
+    round_to_half(net)
     write_weights(options.out / EVENTS_FILE, net.state_dict())
     judged = [night for night in nights if night.subject in held]
     shown = [(second_probabilities(net, night), truth[night.name]) for night in judged]

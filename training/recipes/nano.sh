@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # The commands that made core/models/nano. Run from the project's root:
 #
-#   training/recipes/nano.sh WORK_FOLDER [FOLDER_OF_TRACKS]
+#   training/recipes/nano.sh WORK_FOLDER [FOLDER_OF_TRACKS [FOLDER_OF_PARTIAL_NIGHTS]]
 #
 # FOLDER_OF_TRACKS holds band-power tracks of real nights (Sleep-EDF Expanded, .npz); without it every
-# night is generated. MINUTES, NIGHTS, TRACKED and JOBS scale the recipe down or up.
+# night is generated. FOLDER_OF_PARTIAL_NIGHTS holds nights of which the EEG of some epochs was kept (UCDDB,
+# .npz). MINUTES, NIGHTS, TRACKED and JOBS scale the recipe down or up.
 set -euo pipefail
 work=$1
 tracks=${2:-}
+partial=${3:-}
 minutes=${MINUTES:-45} nights=${NIGHTS:-36} tracked=${TRACKED:-44} jobs=${JOBS:-2} seed=${SEED:-1}
 from_tracks=()
 
@@ -17,6 +19,9 @@ if [ -n "$tracks" ]; then
     sleepcli simulate --out "$work/tracked" --count "$tracked" --seed 20000 --tracks "$tracks" --jobs "$jobs"
     sleepcli prepare "$work/tracked" --out "$work/prepared" --jobs "$jobs"
     from_tracks=(--tracks "$tracks")
+fi
+if [ -n "$partial" ]; then
+    from_tracks+=(--partial "$partial")
 fi
 
 # captions, embeddings, questions: the network of the paper
