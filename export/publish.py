@@ -4,7 +4,7 @@ import hashlib
 import importlib.metadata
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -194,21 +194,9 @@ def publish(
         raise UsageError(f"{out} exists and is not a bundle.", "Give a new folder.")
     network = rounded(model) if options.precision == "fp16" else model
     with whole_folder(out) as folder:
-        found = graphs(network)
-        models: dict[str, ir.Model] = {}
-        for graph in found:
-            models[graph.name] = to_onnx(graph.name, network)
-            if options.precision == "fp16":
-                store_half(models[graph.name])
-            yield ExportEvent("built", graph.name)
         full = folder / ".float" if options.precision in LOWERED else folder
         full.mkdir(exist_ok=True)
-        save_graphs(models, full)
-        differences = {}
-        for graph in found:
-            path = full / f"{graph.name}.onnx"
-            differences[graph.name] = verify(graph, path, model.config.context_length, options.tolerance)
-            yield ExportEvent("verified", graph.name, differences[graph.name])
+        models, differences = yield from _built(network, options, full)
         changed: dict[str, Any] = {"verification": differences}
         if options.precision in LOWERED:
             _write_description(model, facts, options, full, {"precision": "fp32"})
@@ -229,6 +217,26 @@ def publish(
             changed["precision_agreement"] = found_agreement.to_json()
             _write_description(model, facts, options, folder, changed)
     yield ExportEvent("published", folder=out)
+
+
+def _built(
+    network: SleepLM, options: ExportOptions, folder: Path
+) -> Generator[ExportEvent, None, tuple[dict[str, ir.Model], dict[str, float]]]:
+    """Build, write and verify the graphs; return them with their worst differences from torch."""
+    found = graphs(network)
+    models: dict[str, ir.Model] = {}
+    for graph in found:
+        models[graph.name] = to_onnx(graph.name, network)
+        if options.precision == "fp16":
+            store_half(models[graph.name])
+        yield ExportEvent("built", graph.name)
+    save_graphs(models, folder)
+    differences = {}
+    for graph in found:
+        path = folder / f"{graph.name}.onnx"
+        differences[graph.name] = verify(graph, path, network.config.context_length, options.tolerance)
+        yield ExportEvent("verified", graph.name, differences[graph.name])
+    return models, differences
 
 
 def _judged(full: Path, folder: Path, options: ExportOptions) -> Agreement:

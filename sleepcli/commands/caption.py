@@ -96,8 +96,8 @@ def caption(
     choice, about = model_or_none(measured, wishes, model_choice(model, device, batch, 1 if cluster else jobs))
     if follow:
         unfit = {"--out": out, "--scoring": scoring, "--epoch": epoch, "--lights-off": lights_off}
-        unfit |= {"--beams": beams > 1, "--grammar": grammar}
-        _alone(paths, [name for name, value in {**unfit, "--lights-on": lights_on}.items() if value])
+        search = {"--beams": beams > 1, "--grammar": grammar}
+        _alone(paths, [name for name, value in {**unfit, "--lights-on": lights_on, **search}.items() if value])
         return _follow(Path(paths[0]), choice, (chosen, montage, study_id, follow_timeout, json))
     if choice is None and (beams > 1 or grammar):
         raise UsageError("--beams and --grammar are about a model's texts.", "Leave them or --measured out.")
