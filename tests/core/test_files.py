@@ -21,11 +21,13 @@ def test_a_block_that_ends_well_replaces_what_was_there(tmp_path: Path) -> None:
     write_text(tmp_path / "a.txt", "old")
     write_text(tmp_path / "a.txt", "µV\n")
     assert (tmp_path / "a.txt").read_bytes() == "µV\n".encode()
+    write_text(tmp_path / "b" / "c" / "a.txt", "in folders that were not there")
+    assert names(tmp_path / "b" / "c") == ["a.txt"]
     for text in ("old", "new"):
         with whole_folder(tmp_path / "deep" / "n.psg") as folder:
             (folder / f"{text}.txt").write_text(text)
     assert names(tmp_path / "deep" / "n.psg") == ["new.txt"]
-    assert names(tmp_path) == ["a.txt", "deep"]
+    assert names(tmp_path) == ["a.txt", "b", "deep"]
     assert names(tmp_path / "deep") == ["n.psg"]
 
 

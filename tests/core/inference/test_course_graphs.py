@@ -151,6 +151,18 @@ def test_short_events_and_types_without_a_threshold_are_left_out() -> None:
     assert [event.type for event in detected_events(told, {"breathing": 0.5, "arousal": 0.5})] == ["arousal"]
 
 
+def test_an_event_may_be_a_second_shorter_than_the_manual_has_it_and_no_more() -> None:
+    told = probabilities(hypopnea=(100, 109, 0.9), arousal=(50, 52, 0.9), rera=(200, 209, 0.9))
+    told[300, EVENT_TYPES.index("arousal")] = 0.9
+    told[400:408, EVENT_TYPES.index("hypopnea")] = 0.9
+    events = detected_events(told, {"breathing": 0.5, "arousal": 0.5, "rera": 0.5})
+    assert [(event.type, event.onset, event.duration) for event in events] == [
+        ("arousal", 50.0, 3.0),
+        ("hypopnea", 100.0, 10.0),
+        ("rera", 200.0, 10.0),
+    ]
+
+
 def test_a_dip_of_two_seconds_does_not_end_an_event() -> None:
     told = probabilities(hypopnea=(100, 130, 0.9))
     told[110:112] = 0.02
