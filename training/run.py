@@ -168,6 +168,12 @@ class Run:
             ) from error
 
 
+def _reader(
+    options: TrainOptions, training: Sequence[TrainingStudy], config: ModelConfig, tokenizer: Tokenizer
+) -> Reader:
+    return Reader(training, config.channels, tokenizer, options.texts, options.augmentation, options.without_events)
+
+
 def _load(module: torch.nn.Module, saved: Mapping[str, Tensor]) -> None:
     """Take over saved weights, which are whole, into a module that may be spread over processes."""
     module.load_state_dict({name: spread_as(saved[name], value) for name, value in module.state_dict().items()})
@@ -213,9 +219,7 @@ def open_run(options: TrainOptions, ranks: Ranks = ALONE) -> Run:
         training=training,
         validation=validation,
         tokenizer=tokenizer,
-        reader=Reader(
-            training, config.channels, tokenizer, options.texts, options.augmentation, options.without_events
-        ),
+        reader=_reader(options, training, config, tokenizer),
         sampler=sampler,
         anchors=Anchors(tokenizer, device),
         model=model,

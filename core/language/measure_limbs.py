@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, signal
 
-from core.language.epochs import EPOCH_SECONDS
-from core.psg.preprocess import Trace
+from core.psg.preprocess import EPOCH_SECONDS, Trace
 from core.psg.quality import USABLE, assess_channel
 from core.psg.runs import runs
 from core.psg.scoring import Event

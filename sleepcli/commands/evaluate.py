@@ -4,12 +4,11 @@ import csv
 import io
 import json as json_text
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from core.batch import StudyRow
 from core.files import write_text
+from sleepcli import evaluate_options as given
 from sleepcli import options, ui
 from sleepcli.model import about_model, model_choice, reading
 from sleepcli.run import RunOptions, finish, run_studies
@@ -22,32 +21,14 @@ COLUMNS = ("task", "what", "figure", "value", "low", "high", "chance", "n")
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model bundle, by name or folder.")],
+    model: given.Model,
     paths: options.Paths,
-    tasks: Annotated[
-        str,
-        typer.Option(
-            "--tasks", metavar="NAMES", help="Of staging,events,retrieval,few-shot,captions,localisation,concepts."
-        ),
-    ] = "staging,events,retrieval,few-shot,captions,localisation,concepts",
+    tasks: given.Tasks = ",".join(given.TASKS),
     out: options.Out = None,
-    pool: Annotated[int, typer.Option("--pool", min=2, help="Epochs that retrieval looks among.")] = 1000,
-    subject_separator: Annotated[
-        str, typer.Option("--subject-separator", help="A study's subject is its name up to this; empty: the name.")
-    ] = "",
-    form: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            metavar="png|svg|pdf",
-            autocompletion=options.one_of("png", "svg", "pdf"),
-            help="Of the pictures that --out writes.",
-        ),
-    ] = "png",
-    bertscore: Annotated[
-        str,
-        typer.Option("--bertscore", metavar="NAME|DIR", help="Model of BERTScore on this disk; nothing is downloaded."),
-    ] = "roberta-large",
+    pool: given.Pool = 1000,
+    subject_separator: given.SubjectSeparator = "",
+    form: given.Form = "png",
+    bertscore: given.BertScore = "roberta-large",
     device: options.Device = "auto",
     batch: options.Batch = 0,
     seed: options.Seed = 0,
@@ -66,7 +47,7 @@ def evaluate(
 
       sleepcli evaluate nano scored/
 
-      sleepcli evaluate models/ours scored/ --tasks staging,events,few-shot --out figures --format pdf
+      sleepcli evaluate models/ours scored/ --tasks staging --out figures
     """
     from core.inference.evaluation import evaluate
     from core.inference.evaluation_figures import check_format

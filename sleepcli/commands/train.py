@@ -61,7 +61,7 @@ def train(
 
       sleepcli train prepared --recipe lab.toml --out runs/lab
 
-      sleepcli train prepared --without-event obstructive_apnea --max-steps 500 --out runs/unseen
+      sleepcli train prepared --without-event arousal --max-steps 500 --out runs/x
 
       sleepcli train ours --start runs/first --learning-rate 2e-4 --out runs/ours
 
