@@ -36,8 +36,8 @@ from core.inference.vocabulary import (
 )
 
 _LASTING = (
-    r"(?P<lasting>(?:\s*,?\s*(?:(?:and|but) )?(?:that|which|with|is|are|was|were|lasting|lasts?|lasted|of|a|an|in|for|"
-    r"durations?|going on|taking|persisting|persists?|has|have|having|length|each|whose|the|its))*)[\s,]*"
+    r"(?P<lasting>(?:[\s,]+(?:(?:and|but) )?\b(?:that|which|with|is|are|was|were|lasting|lasts?|lasted|of|a|an|in|for|"
+    r"durations?|going on|taking|persisting|persists?|has|have|having|length|each|whose|the|its)\b)*)[\s,]*"
 )
 _DURATION_TAILS = (
     re.compile(rf"{_LASTING}{FLIP}(?:{COMPARED})\s*{VALUE}(?:\s+(?:long|in duration|in length))?"),

@@ -46,7 +46,8 @@ VALUE = rf"(?P<number>{NUMBER})(?:\s*(?P<unit>{UNIT}))?"
 SECOND = rf"(?P<second>{NUMBER})(?:\s*(?P<unit2>{UNIT}))?"
 FLIP = r"(?P<flip>not |never |n't )?"
 _THEN = rf"(?:\s*\b(?:{FILLERS})\b)*\s*"
-_TAIL_COMPARED = re.compile(rf"{_FILL}{FLIP}{_THEN}(?:{COMPARED})\s*{VALUE}")
+_FLIPPED = rf"(?:(?P<flip>not |never |n't ){_THEN})?"
+_TAIL_COMPARED = re.compile(rf"{_FILL}{_FLIPPED}(?:{COMPARED})\s*{VALUE}")
 _TAIL_BETWEEN = re.compile(
     rf"{_FILL}(?P<flip>not |outside )?(?:between|from|in the range of|in the range|ranging from|range)?\s*{VALUE}"
     rf"\s*(?:and|to|-|–)\s*{SECOND}"

@@ -17,6 +17,9 @@ TAKEN = "\x00"
 HIDDEN = "\x01"
 """Stands for a letter that no further rule may read, and that is left to the ranking."""
 
+LONGEST = 1000
+"""Letters of a sentence from which nothing is looked for in it: it ranks whole."""
+
 _JOIN = re.compile(
     r"[\s,;]*(?P<join>and/or|or|nor|and|&|/|plus|but|as well as|together with)?[\s,;]*"
     r"(?:(?:either|both|also|then|an?|any|the|other|further|of|with|have|having|has|in|on|at|during|while|is|are|being|"
@@ -54,6 +57,8 @@ def understand(text: str) -> Question:
     `loss of chin tone` is left.
     """
     words = normalised(text)
+    if len(words) > LONGEST:
+        return Question(text.strip(), (), words)
     items, left = _items(words)
     merged = _merged(_with_carried_negations(items, words), words)
     events = [kind for item in merged for kind in item.events]

@@ -185,3 +185,9 @@ def test_what_is_asked_becomes_sql_that_quotes_every_text() -> None:
     )
     assert understand("not REM").sql == "(stage != 'R' AND stage != '?')"
     assert understand("without arousals, SpO2 below 88").sql == "has_arousal = FALSE AND spo2_min < 88.0"
+
+
+@pytest.mark.parametrize("piece", ["is ", "that lasting ", "not any ", "heart rate ", "apnea, ", "spo2 falls "])
+def test_what_repeats_itself_ends(piece: str) -> None:  # an ambiguous pattern would not within the age of the universe
+    assert understand("SpO2 below 88 " + piece * (900 // len(piece))).clauses
+    assert understand("SpO2 below 88 " + piece * 5000).clauses == ()
