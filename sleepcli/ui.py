@@ -84,7 +84,7 @@ def json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def settle_streams() -> None:
-    """Let no letter that a terminal's encoding lacks end the program, nor a file name that is no text, nor no stream."""
+    """Let nothing end the program that a terminal's encoding lacks: letters, file names that are no text, no stream at all."""
     if sys.stdout is None:  # as after `>&-`
         forget_reader()
     if sys.stderr is None:
