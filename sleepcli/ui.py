@@ -84,7 +84,7 @@ def json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def settle_streams() -> None:
-    """Let nothing end the program that a terminal's encoding lacks: letters, file names that are no text, no stream at all."""
+    """Let nothing that a terminal lacks end the program: letters, file names that are no text, the stream itself."""
     if sys.stdout is None:  # as after `>&-`
         forget_reader()
     if sys.stderr is None:
