@@ -36,9 +36,7 @@ def test_the_epoch_that_it_tells_of_agrees_most() -> None:
     assert agreed[0] > agreed[1] > agreed[2] == 0.0
 
 
-@pytest.mark.parametrize(
-    "text", ["", "REM sleep", "heart rate 61 bpm", "SpO2 below 88, heart rate above 60"]
-)
+@pytest.mark.parametrize("text", ["", "REM sleep", "heart rate 61 bpm", "SpO2 below 88, heart rate above 60"])
 def test_a_question_is_no_caption(text: str) -> None:
     assert read_caption(text) is None
     understand(text)
