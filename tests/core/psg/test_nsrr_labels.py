@@ -6,9 +6,10 @@ github.com/nsrr, repositories `*-documentation`), which name the labels and the 
 
 import pytest
 
-from core.psg.channels import resolve
+from core.psg.channels import FURTHER_CHANNELS, resolve
 from core.psg.recording import SignalInfo
 
+FURTHER = tuple(channel.name for channel in FURTHER_CHANNELS)
 COHORTS = {
     "SHHS1": (
         "SaO2;H.R.;EEG (sec);EEG;ECG;EOG(L);EOG(R);EMG;Thor RES;Abdo RES;Position;Light;New Air;OX STAT",
@@ -135,6 +136,7 @@ def test_a_documented_cohort_is_mapped(name: str) -> None:
     labels, expected = (text.split(";") for text in COHORTS[name])
     found = resolve([SignalInfo(i, label, "", 256.0, 7680) for i, label in enumerate(labels)])
     made = {source.target: "~".join(source.labels) for source in found.shown() if source.labels}
+    made = {target: label for target, label in made.items() if target not in FURTHER}
     assert made == dict(pair.split("=") for pair in expected)
     assert not any(source.state == "substitute" for source in found.sources)
     assert (found.source("EEG_C3").state, found.source("EEG_C4").state) == ("missing", "missing") or (
@@ -143,12 +145,28 @@ def test_a_documented_cohort_is_mapped(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COHORTS)
-def test_sums_snores_legs_and_states_stand_for_nothing(name: str) -> None:
+def test_sums_and_states_stand_for_nothing_and_snores_and_legs_for_themselves(name: str) -> None:
     labels = COHORTS[name][0].split(";")
     found = resolve([SignalInfo(i, label, "", 256.0, 7680) for i, label in enumerate(labels)])
-    idle = [
-        label
-        for label in labels
-        if any(word in label.casefold() for word in ("sum", "snore", "leg", "stat", "quality"))
-    ]
+    idle = [label for label in labels if any(word in label.casefold() for word in ("sum", "stat", "quality"))]
     assert set(idle) <= set(found.unused)
+    for source in found.every:
+        words = " ".join(source.labels).casefold()
+        assert not ("snore" in words or "leg" in words) or source.target in FURTHER
+
+
+@pytest.mark.parametrize(
+    ("labels", "left", "right"),
+    [
+        (("L-Leg", "R-Leg"), "L-Leg", "R-Leg"),
+        (("LAT", "RAT"), "LAT", "RAT"),
+        (("LEFT LEG1", "LEFT LEG2", "RIGHT LEG1", "RIGHT LEG2"), "LEFT LEG1~LEFT LEG2", "RIGHT LEG1~RIGHT LEG2"),
+        (("EMG Tib. R", "EMG Tib. L"), "EMG Tib. L", "EMG Tib. R"),
+        (("Leg 1", "Leg 2"), "Leg 1", "Leg 2"),
+        (("Legs",), "Legs", ""),
+        (("EMG Arm", "Flex L", "EMG Chin"), "", ""),
+    ],
+)
+def test_the_legs_are_told_apart(labels: tuple[str, ...], left: str, right: str) -> None:
+    found = resolve([SignalInfo(i, label, "uV", 256.0, 7680) for i, label in enumerate(labels)])
+    assert ["~".join(found.source(name).labels) for name in ("LEG_L", "LEG_R")] == [left, right]
