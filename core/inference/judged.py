@@ -116,7 +116,7 @@ def judge(study: PreparedStudy, engine: Engine, options: EvaluationOptions) -> J
     assert night.embeddings is not None  # a model read it
     prompts = stage_embeddings(night.embeddings, study, engine)
     measured = measurements_of(study)
-    facts = tuple(epoch_facts(epoch, measured, study.states, study.scoring) for epoch in range(study.n_epochs))
+    facts = tuple(epoch_facts(epoch, measured, study.states, study.scoring, {}) for epoch in range(study.n_epochs))
     subject = subject_of(study.study, options.separator)
     return Judged(subject, study, study.scoring, night, stage_indices(prompts.stages), facts)
 

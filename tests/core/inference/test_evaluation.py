@@ -1,6 +1,7 @@
 """Evaluation of the fake model, whose faults are known, and of captions whose facts are known."""
 
 import json
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -159,3 +160,9 @@ def test_pictures_are_of_their_kind_and_the_same_again(found: Evaluation, tmp_pa
 def test_a_picture_of_another_format_is_refused(found: Evaluation, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no format 'gif'"):
         write_pictures(found, tmp_path, "gif")
+
+
+def test_what_a_worker_judged_comes_back_whole(judged: list[Judged]) -> None:
+    back = pickle.loads(pickle.dumps(judged[0]))
+    assert back.facts == judged[0].facts
+    assert back.subject == judged[0].subject
