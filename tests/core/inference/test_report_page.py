@@ -13,8 +13,10 @@ import pytest
 
 from core.inference.report.contents import Contents, contents_of
 from core.inference.report.evidence import evidence, paragraphs
+from core.inference.report.index import IndexRow, index_page
 from core.inference.report.page import page
 from core.inference.report.signals import pack_signals
+from core.inference.report.tables import UNKNOWN, key_figures, statistics_groups
 from core.inference.report.tracks import night_figure
 from core.inference.staging import unstaged
 from core.language.describe_night import describe_night
@@ -207,3 +209,17 @@ def test_a_study_of_one_epoch_and_one_channel():
     text = page(contents_of(replace(study, states=states), replace(night, events=()), None))
     assert "Not recorded or not usable: central EEG" in text
     assert [row["channel"] for row in carried(text)["signals"]] == ["SPO2"]
+
+
+def test_a_home_test_shows_what_it_has_and_the_index_no_empty_column():
+    known = {"recording_time": 30.0, "time_in_bed": 30.0, "rei": 16.0, "odi3": 15.0, "spo2_min": 90.0}
+    statistics = {**dict.fromkeys(planted_contents().summary["statistics"]), **known}
+    statistics |= {"heart_rate_mean": 60.0, "lights_known": False, "scored_minutes": 0.0}
+    statistics |= {"stage_minutes": {}, "stage_shares": {}, "ahi_by_position": {}, "event_counts": {"hypopnea": 8}}
+    statistics |= {"position_shares": {}}
+    told = [row for _, rows in statistics_groups(statistics) for row in rows]
+    assert ("Respiratory event index (of recording)", "16.0 /h") in told
+    assert UNKNOWN not in [value for _, value in [*told, *key_figures(statistics)]]
+    html = index_page([IndexRow("home", "home.report.html", {"rei": 16.0, "ahi": None})])
+    assert "REI, /h" in html
+    assert "AHI" not in html
