@@ -150,7 +150,7 @@ def test_a_folder_with_other_things_is_never_replaced(run_folder: Path, tmp_path
 
 
 def test_unknown_options_and_folders_are_usage_errors(run_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no precision 'int3'.*fp32, fp16, int8"):
+    with pytest.raises(UsageError, match=r"no precision 'int3'.*fp32, fp16, mixed, int8"):
         list(export_run(run_folder, tmp_path / "out", ExportOptions(precision="int3")))
     with pytest.raises(UsageError, match="no run folder"):
         list(export_run(tmp_path / "absent", tmp_path / "out"))
