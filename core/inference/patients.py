@@ -75,9 +75,7 @@ def _best_of(study: str, asked: Asked, store: Store) -> Candidate:
     return best(replace(asked, where=within, limit=1), store)[0][1]
 
 
-def _hit(
-    top: Candidate, score: float | None, counts: Counter[str], sizes: Mapping[str, int], asked: Asked
-) -> StudyHit:
+def _hit(top: Candidate, score: float | None, counts: Counter[str], sizes: Mapping[str, int], asked: Asked) -> StudyHit:
     hit = hit_of(asked.question, top, score)
     size = sizes.get(hit.study, counts[hit.study])
     return StudyHit(hit.study, score, counts[hit.study], size, hit.epoch, hit.onset, hit.caption)
