@@ -58,17 +58,21 @@ STAGE_TOKENS = 28
 """Tokens of a stage_event caption within which the stage stands."""
 FIGURE = "heart_rate_mean"
 """The figure that a decoder without slots writes itself; with slots the runtime fills in what was measured."""
-PLAIN = LossWeights(head=0.0, prompts=0.0)
-"""The paper's three losses alone: the stage head and the stage prompts tell a network the stages another way."""
 CHANGES: dict[str, tuple[str, LossWeights, TextOptions]] = {
-    "": ("recipe", LossWeights(), TextOptions()),
-    "plain": ("the paper's three losses alone", PLAIN, TextOptions()),
-    "no_reconstruction": ("without reconstruction", replace(PLAIN, reconstruction=0.0), TextOptions()),
-    "no_channel_level": ("without channel-level captions", PLAIN, TextOptions(levels=("event", "stage"))),
-    "no_stage_level": ("without stage-level captions", PLAIN, TextOptions(levels=("channel", "event"))),
-    "no_slots": ("without slot tokens", PLAIN, TextOptions(slots=False)),
+    "": ("the recipe", LossWeights(), TextOptions()),
+    "no_reconstruction": ("without reconstruction", LossWeights(reconstruction=0.0), TextOptions()),
+    "no_channel_level": ("without channel-level captions", LossWeights(), TextOptions(levels=("event", "stage"))),
+    "no_stage_level": (
+        "without stage-level captions",
+        LossWeights(prompts=0.0),
+        TextOptions(levels=("channel", "event")),
+    ),
+    "no_slots": ("without slot tokens", LossWeights(), TextOptions(slots=False)),
+    "no_helps": ("without stage head and stage prompts", LossWeights(head=0.0, prompts=0.0), TextOptions()),
 }
-"""By name: what it is called, weights of the losses, texts. The ablations are compared with `plain`."""
+"""By name: what it is called, weights of the losses, texts. Without the level of stages no text names a stage, so the
+prompts go too; the linear stage head on the embedding, which is no language, stays: without it (`no_helps`) so short
+a run learns no stages at all, and nothing could be compared."""
 NOT_LEARNED = {
     "no_reconstruction": ("error",),
     "no_channel_level": ("nats",),

@@ -27,7 +27,6 @@ from scaling import CHANGES, FIGURES, NOT_LEARNED, Outcomes, figure, read  # noq
 from core.files import write_with  # noqa: E402
 from core.inference.report.palette import LIGHT  # noqa: E402
 
-REFERENCE = "plain"
 SCALED = ("zero_shot", "written", "recall", "precision", "nats", "error")
 ABLATED = ("zero_shot", "probed", "written", "recall", "precision", "scoring")
 COLOURS = (LIGHT["N1"], LIGHT["N2"], LIGHT["N3"])
@@ -53,15 +52,17 @@ def table(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> Iterator[str]
 
 
 def differences(rows: Sequence[dict[str, Any]], runs: Path) -> dict[str, dict[str, list[float]]]:
-    """Give how much higher each ablation's figures are than those of the run that has everything."""
-    found = {row["change"]: _outcomes(runs, row["run"]) for row in rows if row["change"]}
-    if REFERENCE not in found:
-        return {}
-    return {
-        change: {name: figure(name, mine, found[REFERENCE]) for name in FIGURES if _compared(change, name)}
-        for change, mine in found.items()
-        if change != REFERENCE
-    }
+    """Give how much higher each ablation's figures are than those of the recipe at its size."""
+    names = {row["run"] for row in rows}
+    apart = {}
+    for row in rows:
+        reference = f"n{row['nights']}_w{row['width']}"
+        if row["change"] and reference in names:
+            mine, whole = _outcomes(runs, row["run"]), _outcomes(runs, reference)
+            apart[row["change"]] = {
+                name: figure(name, mine, whole) for name in FIGURES if _compared(row["change"], name)
+            }
+    return apart
 
 
 def _compared(change: str, name: str) -> bool:
@@ -137,7 +138,7 @@ def main() -> None:
     print("\n".join(table([row for row in rows if not row["change"]], list(FIGURES))), end="\n\n")
     print("\n".join(table([row for row in rows if row["change"]], list(FIGURES))), end="\n\n")
     for change, found in apart.items():
-        print(f"{CHANGES[change][0]}, less {CHANGES[REFERENCE][0]}:")
+        print(f"{CHANGES[change][0]}, less {CHANGES[''][0]}:")
         for name, values in found.items():
             print(f"  {FIGURES[name][0]}: {told(values)}")
     for row in rows:
