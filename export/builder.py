@@ -55,12 +55,11 @@ class GraphBuilder:
         """Give a weight of the network under its own name."""
         return self.stored(name, self.array(name)) if name not in self._graph.initializers else self._known(name)
 
-    def halved(self, name: str) -> ir.Value:
-        """Give a weight stored in half precision where that holds it exactly, else as it is; float32 either way."""
-        array = self.array(name)
+    def halved(self, name: str, array: NDArray[np.float32]) -> ir.Value:
+        """Give a named array, stored in half precision where that holds it exactly; float32 either way."""
         half = array.astype(np.float16)
         if not np.array_equal(half.astype(np.float32), array):
-            return self.weight(name)
+            return self.stored(name, array)
         return self.op("Cast", self.stored(f"{name}.half", half), to=int(ir.DataType.FLOAT))
 
     def stored(self, name: str, array: NDArray[np.generic]) -> ir.Value:

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 import torch
+from numpy.typing import NDArray
 
 from core.files import whole_folder, write_text
 from core.inference.bundle import load_bundle
@@ -76,45 +78,59 @@ def add_night(bundle: Path, run: Path, out: Path, tolerance: float = TOLERANCE) 
 
 
 def course_graph(name: str, net: CourseNet) -> ir.Model:
-    """Build the graph `features [B, T, F]` → `scores [B, T, K]`."""
+    """Build the graph `features [B, T, F]` → `scores [B, T, K]`.
+
+    The members stand side by side as groups of one convolution each, so that ten of them are no more nodes to load than
+    one.
+    """
     config, graph = net.config, GraphBuilder(name, net)
+    members = _Members(graph, config.members, config.width)
     features = graph.input("features", ["batch", "length", config.inputs])
-    x = graph.op("Transpose", features, perm=[0, 2, 1])
-    scores = [_member(graph, f"members.{index}", x, config.dilations) for index in range(config.members)]
-    total = scores[0] if len(scores) == 1 else graph.op("Sum", *scores)
-    mean = graph.op("Div", total, graph.constant(float(len(scores))))
+    x = members.conv("input", graph.op("Transpose", features, perm=[0, 2, 1]), groups=1)
+    for index, dilation in enumerate(config.dilations):
+        seen = members.norm(f"blocks.{index}.norm", x)
+        value, gate = (members.conv(f"blocks.{index}.conv", seen, dilation, half=half) for half in (0, 1))
+        gated = graph.op("Mul", graph.op("Tanh", value), graph.op("Sigmoid", gate))
+        x = graph.op("Add", x, members.conv(f"blocks.{index}.out", gated))
+    told = members.conv("output", graph.op("Relu", members.norm("norm", x)))  # (batch, member × score, length)
+    shape = [0, config.members, config.outputs, -1]
+    mean = graph.op("ReduceMean", graph.reshape(told, shape), graph.constant([1]), keepdims=0)
     graph.output("scores", graph.op("Transpose", mean, perm=[0, 2, 1]), ["batch", "length", config.outputs])
     return graph.model()
 
 
-def _member(graph: GraphBuilder, prefix: str, features: ir.Value, dilations: tuple[int, ...]) -> ir.Value:
-    x = _conv(graph, f"{prefix}.input", features)
-    for index, dilation in enumerate(dilations):
-        block = f"{prefix}.blocks.{index}"
-        both = _conv(graph, f"{block}.conv", _norm(graph, f"{block}.norm", x), dilation)
-        value, gate = graph.halves(both, 1)
-        gated = graph.op("Mul", graph.op("Tanh", value), graph.op("Sigmoid", gate))
-        x = graph.op("Add", x, _conv(graph, f"{block}.out", gated))
-    return _conv(graph, f"{prefix}.output", graph.op("Relu", _norm(graph, f"{prefix}.norm", x)))
+class _Members:
+    """The members' layers of one name, side by side."""
 
+    def __init__(self, graph: GraphBuilder, count: int, width: int) -> None:
+        self._graph, self._count, self._width = graph, count, width
 
-def _conv(graph: GraphBuilder, name: str, x: ir.Value, dilation: int = 0) -> ir.Value:
-    """A convolution that keeps the length; `dilation` 0: one place alone."""
-    kernel = KERNEL if dilation else 1
-    return graph.op(
-        "Conv",
-        x,
-        graph.halved(f"{name}.weight"),
-        graph.weight(f"{name}.bias"),
-        kernel_shape=[kernel],
-        dilations=[max(dilation, 1)],
-        pads=[dilation, dilation],
-    )
+    def conv(
+        self, name: str, x: ir.Value, dilation: int = 0, *, groups: int | None = None, half: int | None = None
+    ) -> ir.Value:
+        """A convolution that keeps the length; `dilation` 0: one place alone; `half`: of its outputs, per member."""
+        part = slice(None) if half is None else slice(half * self._width, (half + 1) * self._width)
+        label = name if half is None else f"{name}.{half}"
+        return self._graph.op(
+            "Conv",
+            x,
+            self._graph.halved(f"{label}.weight", self._joined(f"{name}.weight", part)),
+            self._graph.stored(f"{label}.bias", self._joined(f"{name}.bias", part)),
+            group=groups or self._count,
+            kernel_shape=[KERNEL if dilation else 1],
+            dilations=[max(dilation, 1)],
+            pads=[dilation, dilation],
+        )
 
+    def norm(self, name: str, x: ir.Value) -> ir.Value:
+        """Batch normalisation by what was seen in training."""
+        parts = (f"{name}.{part}" for part in ("weight", "bias", "running_mean", "running_var"))
+        stored = (self._graph.stored(part, self._joined(part, slice(None))) for part in parts)
+        return self._graph.op("BatchNormalization", x, *stored, epsilon=1e-5)
 
-def _norm(graph: GraphBuilder, name: str, x: ir.Value) -> ir.Value:
-    parts = ("weight", "bias", "running_mean", "running_var")
-    return graph.op("BatchNormalization", x, *(graph.weight(f"{name}.{part}") for part in parts), epsilon=1e-5)
+    def _joined(self, name: str, part: slice) -> NDArray[np.float32]:
+        """One weight of every member, along its first axis."""
+        return np.concatenate([self._graph.array(f"members.{index}.{name}")[part] for index in range(self._count)])
 
 
 def course_example(name: str, net: CourseNet) -> Graph:
