@@ -68,7 +68,8 @@ def index(
         rows = run_studies(task, paths, replace(wanted, kept=f"The library {library}"), _show)
         is_quick = _is_indexed(opened) if any(row.outcome == "done" for row in rows) else True
         counts = opened.counts()
-    ui.note(f"The library {library} holds {counts[0]} studies with {counts[1]} epochs.")
+    studies, epochs = _count(counts[0], "study", "studies"), _count(counts[1], "epoch", "epochs")
+    ui.note(f"The library {library} holds {studies} with {epochs}.")
     finish(rows)
     if not is_quick:
         raise typer.Exit(1)
@@ -90,3 +91,7 @@ def _show(row: StudyRow) -> None:
         ui.paragraph(f"{figures['study']}: {figures['epochs']} epochs indexed")
     else:
         ui.note(f"{figures['study']}: in the library already, nothing has changed.")
+
+
+def _count(number: int, one: str, several: str) -> str:
+    return f"{number} {one if number == 1 else several}"

@@ -182,5 +182,5 @@ def test_studies_are_kept_where_their_indexes_cannot_be_made(
         result = program("index", nights / "night1.edf", "--library", "lab")
     assert result.returncode == 1
     assert "the disk is full" in result.stderr
-    assert "holds 1 stud with 4 epochs" in result.stderr
+    assert "holds 1 study with 4 epochs" in result.stderr
     assert lines(program("query", "delta above 1 %", "--library", "lab").stdout)
