@@ -53,9 +53,10 @@ class KeptMembers:
         self._folder.mkdir(parents=True, exist_ok=True)
         write_weights(self._path(index), member.state_dict())
 
-    def forget(self) -> None:
-        """Remove what was kept, of any part."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-
     def _path(self, index: int) -> Path:
         return self._folder / f"{self._name}-{index}.safetensors"
+
+
+def forget_members(run: Path) -> None:
+    """Remove what a run has kept, of any part."""
+    shutil.rmtree(run / FOLDER, ignore_errors=True)

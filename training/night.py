@@ -22,7 +22,7 @@ from core.psg.scoring import Event
 from training import night_events, scored_courses
 from training.checkpoint import read_weights, write_weights
 from training.course import CourseConfig, CourseNet, round_to_half
-from training.kept_members import KeptMembers
+from training.kept_members import KeptMembers, forget_members
 from training.night_events import EventCourse, EventOptions, event_network, train_events
 from training.night_stages import (
     StageOptions,
@@ -128,7 +128,7 @@ def train_night(options: NightOptions) -> Iterator[NightEvent]:
         truth = {study.prepared.study: study.prepared.scoring.events for study in studies if study.prepared.scoring}
         yield from _events(nights, held, truth, options, meta)
     write_text(options.out / META, json.dumps(meta, indent=1) + "\n")
-    KeptMembers(options.out, "", {}).forget()
+    forget_members(options.out)
     yield NightEvent("done", 1.0, meta["figures"])
 
 

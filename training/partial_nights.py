@@ -88,12 +88,14 @@ def completed(partial: ScoredCourse, donor: ScoredCourse, rng: np.random.Generat
     moved = _moved(weight * first + (1 - weight) * second, donor.stages, partial)
     eeg, stages = partial.eegs[0].copy(), partial.stages.copy()
     lacking = ~np.isfinite(eeg).all(axis=1)
-    sources = {stage: [run for run in equal_runs(donor.stages) if donor.stages[run[0]] == stage] for stage in range(5)}
-    for start, stop in equal_runs(np.where(lacking, partial.stages, -1)):
+    sources: dict[int, list[tuple[int, int]]] = {}
+    for run in equal_runs(donor.stages.tolist()):
+        sources.setdefault(int(donor.stages[run[0]]), []).append(run)
+    for start, stop in equal_runs(np.where(lacking, partial.stages, -1).tolist()):
         stage = int(stages[start])
         if not lacking[start] or stage < 0:
             continue
-        if not sources[stage]:
+        if stage not in sources:
             stages[start:stop] = UNSCORED
             continue
         taken: list[int] = []
