@@ -32,7 +32,7 @@ def prefill(model: SleepLM) -> ir.Model:
     """
     config, graph = model.config, GraphBuilder("decoder_prefill", model)
     layers, op = Layers(graph, config), graph.op
-    tokens = layers.flat(graph.input("decoder_tokens", ["epochs", config.decoder_tokens, config.width]))
+    tokens = layers.flat(graph.input("decoder_tokens", ["epochs", config.memory_rows, config.width]))
     domain, epoch = graph.input("domain", ["batch"], "int64"), graph.input("epoch", ["batch"], "int64")
     x = _prefix(layers, domain, config)
     made: dict[str, ir.Value] = {}
@@ -40,14 +40,14 @@ def prefill(model: SleepLM) -> ir.Model:
         x, *own = layers.block(x, f"decoder.blocks.{index}", PREFIX_ROWS)
         name = f"decoder.cross_blocks.{index}"
         context = layers.layer_norm(tokens, f"{name}.context_norm")
-        kept = layers.keys_values(context, f"{name}.attention", config.decoder_tokens)
+        kept = layers.keys_values(context, f"{name}.attention", config.memory_rows)
         crossed = [op("Gather", part, epoch, axis=0) for part in kept]
         if index + 1 < config.decoder_layers:  # what comes after the last layer's keys and values is of no use
             x = layers.cross_block(x, name, PREFIX_ROWS, (crossed[0], crossed[1]))
         for part, of_self, of_cross in zip("kv", own, crossed, strict=True):
             made[f"self_{part}_{index}"], made[f"cross_{part}_{index}"] = of_self, of_cross
     for name in cache_names(config, ("self", "cross")):
-        rows = PREFIX_ROWS if name.startswith("self") else config.decoder_tokens
+        rows = PREFIX_ROWS if name.startswith("self") else config.memory_rows
         graph.output(name, made[name], ["batch", config.heads, rows, config.head_width])
     return graph.model()
 
@@ -114,7 +114,7 @@ class _Step:
 
     def _rows(self, cache: str) -> int | str:
         kind = cache.partition("_")[0]
-        return ROWS[kind] if kind in ROWS else int(self.config.decoder_tokens)
+        return ROWS[kind] if kind in ROWS else int(self.config.memory_rows)
 
     def _scalar(self, value: ir.Value) -> ir.Value:
         return self.graph.op("Squeeze", value, self.graph.constant([0]))

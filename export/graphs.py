@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from core.language.context import COURSE_STEPS
 from export.caption_decoder import cache_names
 from training.config import PREFIX_ROWS, ModelConfig
 from training.model import SleepLM
@@ -17,15 +18,18 @@ ROW_STEP = 32
 
 
 class SignalEncoder(nn.Module):
-    """`signals [B, C, S]`, `present [B, C]` → `embedding [B, D]`, `decoder_tokens [B, Q, W]`."""
+    """`signals [B, C, S]`, then what else the network takes → `embedding [B, D]`, `decoder_tokens [B, Q + R, W]`."""
 
     def __init__(self, model: SleepLM) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, signals: Tensor, present: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Encode epochs."""
-        return self.model.encode_signal(signals, present)
+    def forward(self, signals: Tensor, *more: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode epochs; `more`: `present [B, C]`, `values [B, K]` and `courses [B, E, 60]`, each where it is taken."""
+        config = self.model.config
+        present = more[0] if config.missing_token else None
+        context = (more[-2], more[-1]) if config.measured else None
+        return self.model.encode_signal(signals, present, context)
 
 
 class TextEncoder(nn.Module):
@@ -138,6 +142,11 @@ def _signal_inputs(config: ModelConfig, batch: int, _: int) -> dict[str, Tensor]
     inputs = {"signals": torch.randn(batch, channels, config.samples, generator=generator)}
     if config.missing_token:
         inputs["present"] = (torch.rand(batch, channels, generator=generator) < 0.8).float()
+    if config.measured:
+        known = torch.rand(batch, len(config.measured), generator=generator) < 0.8
+        values = 20 * torch.randn(batch, len(config.measured), generator=generator)
+        inputs["values"] = values.masked_fill(~known, torch.nan)
+        inputs["courses"] = torch.rand(batch, len(config.courses), COURSE_STEPS, generator=generator).round()
     return inputs
 
 
@@ -152,15 +161,15 @@ def _text_inputs(config: ModelConfig, batch: int, length: int) -> dict[str, Tens
     return {"token_ids": torch.where(torch.arange(length) < ends[:, None], ids, 0)}
 
 
-def _decoder_tokens(config: ModelConfig, batch: int) -> Tensor:
+def _decoder_tokens(config: ModelConfig, batch: int, rows: int) -> Tensor:
     generator = torch.Generator().manual_seed(batch)
-    return torch.randn(batch, config.decoder_tokens, config.width, generator=generator)
+    return torch.randn(batch, rows, config.width, generator=generator)
 
 
 def _prefill_inputs(config: ModelConfig, batch: int, _: int) -> dict[str, Tensor]:
     epochs = batch // 2 + 1  # some epochs have several captions
     return {
-        "decoder_tokens": _decoder_tokens(config, epochs),
+        "decoder_tokens": _decoder_tokens(config, epochs, config.memory_rows),
         "domain": torch.arange(batch) % config.domains,
         "epoch": torch.arange(batch) % epochs,
     }
@@ -207,7 +216,7 @@ def graphs(model: SleepLM) -> list[Graph]:
     """Give the graphs that a network has; `model` is in evaluation mode."""
     config = model.config
     batch = {0: "batch"}
-    signal_axes = {"signals": batch} | ({"present": batch} if config.missing_token else {})
+    signal_axes = dict.fromkeys(_signal_inputs(config, 1, 1), batch)
     growing = cache_names(config, ("text", "self"))
     caches: dict[str, dict[int, str]] = {name: {0: "batch"} for name in cache_names(config)}
     for name in growing:
@@ -248,7 +257,7 @@ def graphs(model: SleepLM) -> list[Graph]:
             Graph(
                 "reconstruction",
                 Reconstruction(model).eval(),
-                lambda b, n: {"decoder_tokens": _decoder_tokens(config, b)},
+                lambda b, n: {"decoder_tokens": _decoder_tokens(config, b, config.decoder_tokens)},
                 ("signals",),
                 inputs,
             )

@@ -5,10 +5,11 @@ import onnx_ir as ir
 import torch
 from numpy.typing import NDArray
 
+from core.language.context import COURSE_STEPS
 from export.builder import GraphBuilder
 from export.layers import Layers
-from training.config import RECONSTRUCTION_LAYERS, ModelConfig
-from training.model import POWER_FLOOR, POWER_SCALE, SleepLM
+from training.config import FIGURE_TOKENS, RECONSTRUCTION_LAYERS, ModelConfig
+from training.model import FURTHEST_VALUE, POWER_FLOOR, POWER_SCALE, VALUE_FEATURES, VALUE_TURNS, SleepLM
 
 FOURIER = "signal.fourier"
 """Name of the Fourier basis."""
@@ -38,16 +39,49 @@ class _SignalGraph:
         for index in range(config.signal_blocks):
             x = self._block(x, f"signal.blocks.{index}")
         tokens = self.layers.rms_norm(x, "signal.norm")
-        decoder_tokens = self._pooled(tokens, "signal.decoder_pooler")
+        memory = self._pooled(tokens, "signal.decoder_pooler")
         query = self.layers.query(self._pooled(tokens, "signal.contrastive_pooler"), "signal.embedding_attention", 1)
-        kept = self.layers.keys_values(decoder_tokens, "signal.embedding_attention", config.decoder_tokens)
+        memory = graph.reshape(memory, [-1, config.decoder_tokens, config.width])
+        beside = self._context() if config.measured else None
+        if beside is not None:
+            memory = graph.op("Concat", memory, beside, axis=1)
+        rows = self.layers.flat(memory)
+        kept = self.layers.keys_values(rows, "signal.embedding_attention", config.memory_rows)
         pooled = self.layers.merge(self.layers.attend(query, *kept), 1)
         pooled = self.layers.linear(pooled, "signal.embedding_attention.output")
-        embedding = self.layers.normalized(self.layers.linear(pooled, "signal.embedding"))
-        graph.output("embedding", embedding, ["batch", config.embed_dim])
-        rows = graph.reshape(decoder_tokens, [-1, config.decoder_tokens, config.width])
-        graph.output("decoder_tokens", rows, ["batch", config.decoder_tokens, config.width])
+        embedding = self.layers.linear(pooled, "signal.embedding")
+        if beside is not None:
+            flat = graph.reshape(beside, [-1, config.context_rows * config.width])
+            embedding = graph.op("Add", embedding, self.layers.linear(flat, "signal.context.embedding"))
+        graph.output("embedding", self.layers.normalized(embedding), ["batch", config.embed_dim])
+        graph.output("decoder_tokens", memory, ["batch", config.memory_rows, config.width])
         return graph.model()
+
+    def _context(self) -> ir.Value:
+        """Give the vectors `[B, R, W]` of what is shown beside the signals."""
+        config, graph, op, constant = self.config, self.graph, self.graph.op, self.graph.constant
+        count, width = len(config.measured), config.width
+        values = graph.input("values", ["batch", count])
+        courses = graph.input("courses", ["batch", len(config.courses), COURSE_STEPS])
+        unknown = op("IsNaN", values)
+        place = op("Where", unknown, constant(0.0), values)
+        place = op("Sub", place, graph.weight("signal.context.middle"))
+        place = op("Div", place, graph.weight("signal.context.spread"))
+        place = op("Clip", place, constant(-FURTHEST_VALUE), constant(FURTHEST_VALUE))
+        place = graph.reshape(place, [-1, count, 1])
+        turned = op("Mul", place, constant(np.array(VALUE_TURNS, np.float32)))
+        waves = graph.reshape(op("Sin", turned), [-1, count, len(VALUE_TURNS), 1])
+        waves = op("Concat", waves, graph.reshape(op("Cos", turned), [-1, count, len(VALUE_TURNS), 1]), axis=3)
+        waves = graph.reshape(waves, [-1, count, 2 * len(VALUE_TURNS)])
+        one = op("Add", op("Mul", place, constant(0.0)), constant(1.0))
+        features = op("Concat", one, place, waves, axis=2)
+        unknown = graph.reshape(unknown, [-1, count, 1])
+        features = op("Where", unknown, constant(0.0), features)
+        features = graph.reshape(features, [-1, count * VALUE_FEATURES])
+        figures = graph.reshape(self.layers.mlp(features, "signal.context.figures"), [-1, FIGURE_TOKENS, width])
+        rows = self.layers.linear(graph.reshape(courses, [-1, COURSE_STEPS]), "signal.context.course")
+        rows = graph.reshape(rows, [-1, len(config.courses), width])
+        return op("Concat", figures, op("Add", rows, graph.weight("signal.context.names")), axis=1)
 
     def _tokens(self) -> ir.Value:
         """Give the tokens `[B C P, W]` of the signals, with their channels' embedding."""
@@ -139,7 +173,7 @@ class _SignalGraph:
 
 
 def signal_encoder(model: SleepLM) -> ir.Model:
-    """Build the graph `signals [B, C, S]` (, `present [B, C]`) → `embedding [B, D]`, `decoder_tokens [B, Q, W]`."""
+    """Build the graph `signals [B, C, S]` (, `present`, `values`, `courses`) → `embedding [B, D]`, `decoder_tokens`."""
     return _SignalGraph(model).build()
 
 

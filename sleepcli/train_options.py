@@ -28,6 +28,12 @@ Start = Annotated[
     Path | None,
     typer.Option("--start", metavar="RUN|BUNDLE", help="Fine-tune: begin with the weights of this run or bundle."),
 ]
+Tower = Annotated[
+    Path | None,
+    typer.Option(
+        "--tower", metavar="RUN|BUNDLE", help="Take this one's signal tower as it is; learn all that comes after it."
+    ),
+]
 BatchSize = Annotated[
     int | None,
     typer.Option("--batch-size", metavar="N", min=2, help="Epochs in a batch, over all GPUs.", show_default="64"),

@@ -8,7 +8,7 @@ the differences; the network and its sizes stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -32,9 +32,11 @@ def centre(model: SleepLM, batch: Batch, ranks: Ranks = ALONE) -> None:
     ranks
         Who shares the batch.
     """
-    signal = _outputs(model.signal.embedding, lambda: model.encode_signal(batch.signals, batch.present))
+    beside = model.signal.context
+    layers = [model.signal.embedding] if beside is None else [model.signal.embedding, beside.embedding]
+    signal = _outputs(layers, lambda: model.encode_signal(batch.signals, batch.present, batch.context))
     _shift(model.signal.embedding.bias, ranks.mean(signal.mean(dim=0)))
-    text = _outputs(model.text.norm, lambda: model.encode_text(batch.statements))
+    text = _outputs([model.text.norm], lambda: model.encode_text(batch.statements))
     _shift(model.text.norm.bias, ranks.mean(text.mean(dim=0)))
 
 
@@ -42,12 +44,13 @@ def _shift(bias: Tensor, mean: Tensor) -> None:
     bias -= spread_as(mean.to(bias.dtype), bias)
 
 
-def _outputs(layer: nn.Module, run: Callable[[], object]) -> Tensor:
-    """What a layer gives while the network runs once, [B, W]."""
+def _outputs(layers: Sequence[nn.Module], run: Callable[[], object]) -> Tensor:
+    """What layers give together while the network runs once, [B, W]."""
     seen: list[Tensor] = []
-    handle = layer.register_forward_hook(lambda _, __, output: seen.append(output))
+    handles = [layer.register_forward_hook(lambda _, __, output: seen.append(output)) for layer in layers]
     try:
         run()
     finally:
-        handle.remove()
-    return torch.cat(seen)
+        for handle in handles:
+            handle.remove()
+    return torch.stack(seen).sum(dim=0)

@@ -4,10 +4,14 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from core.errors import UsageError
+from core.language.context import COURSES
+from core.language.measurements import MEASUREMENTS
 from core.psg.channels import EXTRA_CHANNELS, MODEL_CHANNELS
 
 PREFIX_ROWS = 2  # the domain's vector, then the padding vector, before the text in the decoder
 RECONSTRUCTION_LAYERS = 2
+FIGURE_TOKENS = 4
+"""Vectors that stand for all measured values of an epoch."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class ModelConfig:
     embed_dim: int
     """Dimensions of the space that signals and texts share."""
     decoder_tokens: int
-    """Vectors that the decoder sees of an epoch."""
+    """Vectors that the decoder sees of an epoch's signals."""
     context_length: int
     """Longest text in tokens, start and end included."""
     vocab_size: int
@@ -52,15 +56,27 @@ class ModelConfig:
     """Whether a learned vector replaces the patches of absent channels (the published network has none)."""
     spectrum: bool = False
     """Whether a patch shows its log power spectrum beside its samples (the published network does not)."""
+    measured: tuple[str, ...] = ()
+    """Measurements that the network is shown beside the signals (the published network: none)."""
+    courses: tuple[str, ...] = ()
+    """Events and trends of `core.language.context.COURSES` whose course through the epoch it is shown; named where
+    `measured` is, and only there."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "channels", tuple(self.channels))
+        for name in ("channels", "measured", "courses"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         for field in fields(self):
             value = getattr(self, field.name)
             if field.type in ("int", int, "float", float) and not value > 0:
                 raise UsageError(f"The model's {field.name} is {value}, but must be above zero.")
         if not self.channels or len(set(self.channels)) != len(self.channels):
             raise UsageError("The model's channels must be named, each once.")
+        for known, names in ((MEASUREMENTS, self.measured), (COURSES, self.courses)):
+            unknown = [name for name in names if name not in known]
+            if unknown:
+                raise UsageError(f"The model is to be shown {unknown[0]!r}, which nothing gives.")
+        if bool(self.measured) != bool(self.courses):
+            raise UsageError("A model is shown measured values and courses, or neither.")
         if self.samples % self.patch_size:
             raise UsageError(f"An epoch of {self.samples} samples does not divide into patches of {self.patch_size}.")
         if self.width % (2 * self.heads):
@@ -72,13 +88,25 @@ class ModelConfig:
         return self.samples // self.patch_size
 
     @property
+    def context_rows(self) -> int:
+        """Vectors that stand for what the network is shown beside the signals."""
+        return (FIGURE_TOKENS if self.measured else 0) + len(self.courses)
+
+    @property
+    def memory_rows(self) -> int:
+        """Vectors that the decoder sees of an epoch: those of its signals, then those of what stands beside them."""
+        return self.decoder_tokens + self.context_rows
+
+    @property
     def head_width(self) -> int:
         """Width of one attention head."""
         return self.width // self.heads
 
     def to_json(self) -> dict[str, Any]:
         """Give the configuration as values that JSON holds."""
-        return asdict(self) | {"channels": list(self.channels)}
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
+        }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "ModelConfig":
@@ -100,6 +128,7 @@ class ModelConfig:
 
 
 _OURS = MODEL_CHANNELS + EXTRA_CHANNELS
+_MEASURED = tuple(MEASUREMENTS)
 
 PRESETS: dict[str, ModelConfig] = {
     "tiny": ModelConfig(
@@ -131,9 +160,11 @@ PRESETS: dict[str, ModelConfig] = {
         mlp_ratio_text=3,
         embed_dim=128,
         decoder_tokens=16,
-        context_length=96,
+        context_length=128,
         vocab_size=2048,
         spectrum=True,
+        measured=_MEASURED,
+        courses=COURSES,
     ),
     "small": ModelConfig(
         channels=_OURS,
@@ -151,6 +182,8 @@ PRESETS: dict[str, ModelConfig] = {
         context_length=128,
         vocab_size=4096,
         spectrum=True,
+        measured=_MEASURED,
+        courses=COURSES,
     ),
     "base": ModelConfig(
         channels=_OURS,
@@ -168,6 +201,8 @@ PRESETS: dict[str, ModelConfig] = {
         context_length=192,
         vocab_size=8192,
         spectrum=True,
+        measured=_MEASURED,
+        courses=COURSES,
     ),
     "sleeplm-base": ModelConfig(
         channels=MODEL_CHANNELS,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from core.language.context import Context, context_of, no_context
+from core.language.facts import EPOCH_SECONDS, EpochFacts
 from core.language.tokenizer import Tokenizer
-from core.psg.scoring import EVENT_TYPES, STAGES
+from core.psg.scoring import EVENT_TYPES, STAGES, Event
 from training.events import event_shares
 from training.losses import IGNORE
 from training.montages import WHOLE, draw, further, restrict
@@ -41,6 +43,14 @@ class Augmentation:
     """Largest shift in samples, either way."""
     blocks: float = 0.0
     """Chance that a channel of an epoch loses a block of 1 to 10 s, as a loose electrode does: it is level there."""
+    unmeasured: float = 0.05
+    """Chance that a measured value is not shown."""
+    missed: float = 0.06
+    """Chance that an event is not shown to a network that is shown events: who finds them misses some."""
+    mistaken: float = 0.04
+    """Chance that an epoch shows an event that is none."""
+    jitter: float = 0.7
+    """Standard deviation in seconds of the ends of the events shown."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,19 @@ class Batch:
     """int64 [B], `IGNORE` where unknown."""
     events: Tensor
     """float32 [B, 8], the share of the epoch that each of `EVENT_TYPES` fills, `IGNORE` where unknown."""
+    values: Tensor
+    """float32 [B, K], measured values, NaN where unknown."""
+    courses: Tensor
+    """float32 [B, E, 60], the course of events and trends."""
+    figures: Tensor
+    """int64 [B * F, T''], captions with figures, those of an epoch side by side."""
+    figure_keys: Tensor
+    """int64 [B], what these say."""
+
+    @property
+    def context(self) -> tuple[Tensor, Tensor]:
+        """What a network is shown beside the signals."""
+        return self.values, self.courses
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on another device."""
@@ -84,6 +107,10 @@ class Reader:
     """None: signals as they are, all channels (validation)."""
     without: tuple[str, ...] = ()
     """Event types of which nothing is learned."""
+    measured: tuple[str, ...] = ()
+    """Measurements that the network is shown."""
+    courses: tuple[str, ...] = ()
+    """Events and trends whose course it is shown."""
 
     def batch(self, rows: Sequence[tuple[int, int]], seed: Sequence[int]) -> Batch:
         """Make the batch of some epochs.
@@ -101,6 +128,7 @@ class Reader:
         stages = np.full(len(rows), IGNORE, np.int64)
         events = np.full((len(rows), len(EVENT_TYPES)), IGNORE, np.float32)
         silent = [EVENT_TYPES.index(name) for name in self.without]
+        shown_facts: list[EpochFacts] = []
         for i, (study, epoch) in enumerate(rows):
             known = self.studies[study].facts(epoch)
             shown = WHOLE if self.augmentation is None else draw(rng, self.augmentation.dropout)
@@ -116,12 +144,19 @@ class Reader:
                 if name in facts.unusable:
                     present[i, c] = 0.0
             texts.append(draw_texts(facts, rng, self.texts))
+            shown_facts.append(facts if self.augmentation is None else mistake(facts, self.augmentation, rng))
             if facts.stage is not None:
                 stages[i] = STAGES.index(facts.stage)
         if self.augmentation is not None:
             vary(signals, self.channels, self.augmentation, rng)
         blank(signals, present, self.channels)
-        return self._tensors(signals, present, texts, (stages, events))
+        return self._tensors((signals, present), self._context(shown_facts), texts, (stages, events))
+
+    def _context(self, facts: Sequence[EpochFacts]) -> Context:
+        """What the network is shown of the epochs beside their signals."""
+        if not self.measured:
+            return no_context(len(facts), 0, 0)
+        return context_of(facts, self.measured, self.courses)
 
     def _signals(self, rows: Sequence[tuple[int, int]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         signals = np.empty((len(rows), len(self.channels), 1920), np.float32)
@@ -138,8 +173,8 @@ class Reader:
 
     def _tensors(
         self,
-        signals: NDArray[np.float32],
-        present: NDArray[np.float32],
+        seen: tuple[NDArray[np.float32], NDArray[np.float32]],
+        context: Context,
         texts: Sequence[EpochTexts],
         labels: tuple[NDArray[np.int64], NDArray[np.float32]],
     ) -> Batch:
@@ -147,8 +182,8 @@ class Reader:
         for i, text in enumerate(texts):
             truths[i, : len(text.truths)] = text.truths
         return Batch(
-            signals=torch.from_numpy(signals),
-            present=torch.from_numpy(present),
+            signals=torch.from_numpy(seen[0]),
+            present=torch.from_numpy(seen[1]),
             captions=self.ids([caption for text in texts for caption in text.captions]),
             domains=torch.tensor([domain for text in texts for domain in text.domains]),
             statements=self.ids([text.statement for text in texts]),
@@ -156,10 +191,16 @@ class Reader:
             truths=torch.from_numpy(truths),
             stages=torch.from_numpy(labels[0]),
             events=torch.from_numpy(labels[1]),
+            values=torch.from_numpy(context.values),
+            courses=torch.from_numpy(context.courses),
+            figures=self.ids([caption for text in texts for caption in text.figures]),
+            figure_keys=torch.tensor([text.figures_key for text in texts]),
         )
 
     def ids(self, texts: Sequence[str]) -> Tensor:
         """Give the tokens of texts, int64 [B, T], without the columns that are padding in every row."""
+        if not texts:
+            return torch.zeros((0, 1), dtype=torch.int64)
         ids = self.tokenizer.encode(texts)
         longest = int((ids != self.tokenizer.pad_id).sum(axis=1).max(initial=1))
         return torch.from_numpy(np.ascontiguousarray(ids[:, :longest]))
@@ -186,6 +227,35 @@ def vary(
             signals[i, :, shift:] = signals[i, :, :-shift].copy()
         elif shift < 0:
             signals[i, :, :shift] = signals[i, :, -shift:].copy()
+
+
+FALSE_EVENTS = ("obstructive_apnea", "central_apnea", "mixed_apnea", "hypopnea", "rera", "desaturation", "arousal")
+FALSE_SECONDS = (3.0, 25.0)
+"""How long an event lasts that is none."""
+
+
+def mistake(facts: EpochFacts, augmentation: Augmentation, rng: np.random.Generator) -> EpochFacts:
+    """Give the facts as they may be shown: with values not measured, and events missed, mistaken or misplaced.
+
+    What finds events in a night is right in most of them, not in all; a network that learned from true events
+    alone would believe whatever it is shown.
+    """
+    values = {name: value for name, value in facts.values.items() if rng.random() >= augmentation.unmeasured}
+    events = []
+    for event in facts.events:
+        if rng.random() < augmentation.missed:
+            continue
+        start, end = event.onset, event.onset + event.duration
+        if start > 0:
+            start += rng.normal(0.0, augmentation.jitter)
+        if end < EPOCH_SECONDS:
+            end += rng.normal(0.0, augmentation.jitter)
+        if end - start >= 1.0:
+            events.append(Event(event.type, start, end - start, event.confidence))
+    if rng.random() < augmentation.mistaken and facts.stage != "W":
+        kind = FALSE_EVENTS[int(rng.integers(len(FALSE_EVENTS)))]
+        events.append(Event(kind, float(rng.uniform(-10.0, EPOCH_SECONDS - 3.0)), float(rng.uniform(*FALSE_SECONDS))))
+    return replace(facts, values=values, events=tuple(events))
 
 
 def _lose_blocks(

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own name for it)
 
-from training.config import PREFIX_ROWS, RECONSTRUCTION_LAYERS, ModelConfig
+from core.language.context import COURSE_STEPS
+from training.config import FIGURE_TOKENS, PREFIX_ROWS, RECONSTRUCTION_LAYERS, ModelConfig
 from training.layers import (
     LAYER_NORM_EPS,
     RMS_EPS,
@@ -50,6 +51,39 @@ def fourier_basis(samples: int) -> Tensor:
     return window[:, None] * waves * (2 / samples)
 
 
+VALUE_TURNS = tuple(2 * math.pi / period for period in (8.0, 4.0, 2.0, 1.0, 0.5))
+"""Angular frequencies, in spreads of a value, at which its place is told."""
+FURTHEST_VALUE = 6.0
+"""A measured value further from the middle, in spreads, is shown as if it were so far."""
+VALUE_FEATURES = 2 + 2 * len(VALUE_TURNS)
+
+
+class ContextTower(nn.Module):
+    """From what is shown of an epoch beside its signals to vectors beside theirs.
+
+    `middle [K]` and `spread [K]` of the measured values are buffers that a run sets from its data.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        count, width = len(config.measured), config.width
+        self.register_buffer("middle", torch.zeros(count))
+        self.register_buffer("spread", torch.ones(count))
+        self.figures = mlp(count * VALUE_FEATURES, 2 * width, nn.GELU(), FIGURE_TOKENS * width)
+        self.course = nn.Linear(COURSE_STEPS, width)
+        self.names = nn.Parameter(torch.randn(len(config.courses), width) * 0.02)
+        self.embedding = nn.Linear(config.context_rows * width, config.embed_dim)
+
+    def forward(self, values: Tensor, courses: Tensor) -> Tensor:
+        """Give the vectors `[B, R, W]` of `values [B, K]`, NaN where unknown, and `courses [B, E, 60]`."""
+        known = ~values.isnan()
+        place = ((values.nan_to_num() - self.middle) / self.spread).clamp(-FURTHEST_VALUE, FURTHEST_VALUE)
+        turned = [wave(turn * place) for turn in VALUE_TURNS for wave in (torch.sin, torch.cos)]
+        features = torch.stack((torch.ones_like(place), place, *turned), dim=-1) * known[..., None]
+        figures = self.figures(features.flatten(1)).unflatten(-1, (FIGURE_TOKENS, -1))
+        return torch.cat((figures, self.course(courses) + self.names), dim=1)
+
+
 class SignalTower(nn.Module):
     """From the channels of an epoch to an embedding and to the tokens that the decoder sees."""
 
@@ -73,6 +107,7 @@ class SignalTower(nn.Module):
         self.decoder_pooler = Pooler(width, heads, config.decoder_tokens)
         self.embedding_attention = Attention(width, heads)
         self.embedding = nn.Linear(width, config.embed_dim)
+        self.context = ContextTower(config) if config.measured else None
 
     def tokens(self, signals: Tensor, present: Tensor | None) -> Tensor:
         """Give the tokens `[B, C, P, W]` of `signals [B, C, S]`."""
@@ -90,13 +125,26 @@ class SignalTower(nn.Module):
             x = block(x, self.channel_frequencies, self.temporal_frequencies)
         return self.norm(x)
 
-    def forward(self, signals: Tensor, present: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Give the L2-normalised embedding `[B, D]` and the decoder's tokens `[B, Q, W]`."""
+    def forward(
+        self, signals: Tensor, present: Tensor | None = None, context: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Give the L2-normalised embedding `[B, D]` and the decoder's tokens `[B, Q + R, W]`."""
         tokens = self.tokens(signals, present).flatten(1, 2)
-        decoder_tokens = self.decoder_pooler(tokens)
-        key, value = self.embedding_attention.keys_values(decoder_tokens)
-        pooled = self.embedding_attention.attend(self.contrastive_pooler(tokens), key, value)
-        return F.normalize(self.embedding(pooled[:, 0]), dim=-1), decoder_tokens
+        memory, query = self.decoder_pooler(tokens), self.contrastive_pooler(tokens)
+        if self.context is not None:
+            beside = self.context(*(_nothing(self.context, len(signals)) if context is None else context))
+            memory = torch.cat((memory, beside), dim=1)
+        pooled = self.embedding_attention.attend(query, *self.embedding_attention.keys_values(memory))
+        embedding = self.embedding(pooled[:, 0])
+        if self.context is not None:
+            embedding = embedding + self.context.embedding(beside.flatten(1))
+        return F.normalize(embedding, dim=-1), memory
+
+
+def _nothing(tower: ContextTower, count: int) -> tuple[Tensor, Tensor]:
+    """Give values and courses of epochs of which nothing is known beside their signals."""
+    values = tower.middle.new_full((count, len(tower.middle)), math.nan)
+    return values, values.new_zeros((count, len(tower.names), COURSE_STEPS))
 
 
 class TextTower(nn.Module):
@@ -220,6 +268,7 @@ class ReconstructionHead(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width = config.width
+        self.rows = config.decoder_tokens
         self.shape = (len(config.channels), config.samples)
         self.blocks = nn.ModuleList(
             Block(width, config.heads, 2 * width, nn.ReLU()) for _ in range(RECONSTRUCTION_LAYERS)
@@ -227,8 +276,8 @@ class ReconstructionHead(nn.Module):
         self.to_signals = mlp(width, width // 2, nn.ReLU(), self.shape[0] * self.shape[1])
 
     def forward(self, decoder_tokens: Tensor) -> Tensor:
-        """Give signals `[B, C, S]` from `decoder_tokens [B, Q, W]`."""
-        x = decoder_tokens
+        """Give signals `[B, C, S]` from `decoder_tokens [B, Q, W]`; what stands beside the signals is not looked at."""
+        x = decoder_tokens[:, : self.rows]
         for block in self.blocks:
             x, _, _ = block(x)
         return self.to_signals(x.mean(dim=1)).unflatten(-1, self.shape)
@@ -267,7 +316,9 @@ class SleepLM(nn.Module):
         nn.init.normal_(self.text.embedding.weight, std=self.config.width**-0.5)
         nn.init.normal_(self.decoder.vocabulary.weight, std=self.config.width**-0.5)
 
-    def encode_signal(self, signals: Tensor, present: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def encode_signal(
+        self, signals: Tensor, present: Tensor | None = None, context: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Encode epochs.
 
         Parameters
@@ -277,13 +328,17 @@ class SleepLM(nn.Module):
         present
             1 where a channel is there, else 0: `[B, C]`, or `[B, C, P]` patch by patch; None: all are. A network
             without a missing token does not look at it.
+        context
+            Measured values `[B, K]`, NaN where unknown, and courses `[B, E, 60]`; None: nothing is known. A network
+            that is shown signals alone does not look at it.
 
         Returns
         -------
         tuple
-            The L2-normalised embedding `[B, D]` and the decoder's tokens `[B, Q, W]`.
+            The L2-normalised embedding `[B, D]` and the decoder's tokens `[B, Q + R, W]`: Q of the signals, R of what
+            stands beside them.
         """
-        return self.signal(signals, present)
+        return self.signal(signals, present, context)
 
     def encode_text(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Encode texts `ids [B, T]` (start, text, end, 0 padding) to an embedding `[B, D]` and rows `[B, T, W]`.
@@ -297,7 +352,7 @@ class SleepLM(nn.Module):
         return self.decoder(rows, decoder_tokens, domain)
 
     def reconstruct(self, decoder_tokens: Tensor) -> Tensor:
-        """Give the signals `[B, C, S]` that the decoder's tokens hold."""
+        """Give the signals `[B, C, S]` that the first Q of the decoder's tokens hold."""
         if self.reconstruction is None:
             raise ValueError("This network has no reconstruction head.")
         return self.reconstruction(decoder_tokens)

@@ -71,12 +71,17 @@ def losses_of(run: Run, batch: Batch, hidden_patches: float = 0.0, ranks: Ranks 
     with torch.autocast(run.device.type, torch.bfloat16, enabled=run.bf16):
         present, hidden = hide(batch, model.config.patches, hidden_patches, run.options.seed + run.step)
         shares = dict(zip(COUNTED, ranks.shares(_counts(batch, hidden)), strict=True)) if ranks.world > 1 else {}
-        embedding, tokens = model.encode_signal(batch.signals, present)
+        embedding, tokens = model.encode_signal(batch.signals, present, batch.context)
         if weights.contrastive:
             gather = ranks.gather if ranks.world > 1 else None
             text = embed_texts(model, batch.statements)
             found = losses.contrastive(embedding, text, model.logit_scale, batch.truths, batch.keys, gather)
             terms["contrastive"] = found
+        if weights.figures and len(batch.figures):
+            gather = ranks.gather if ranks.world > 1 else None
+            told = embed_figures(model, batch)
+            keys = batch.figure_keys
+            terms["figures"] = losses.contrastive(embedding, told, model.logit_scale, keys[:, None], keys, gather)
         if weights.caption:
             terms["caption"] = caption_loss(model, batch, tokens)
         if weights.reconstruction and model.reconstruction is not None:
@@ -144,6 +149,12 @@ def embed_texts(model: SleepLM, ids: Tensor) -> Tensor:
     """Embed texts [B, T] part by part: equal to `encode_text(ids)[0]`."""
     parts = [(rows, model.encode_text(part)[0]) for rows, part in by_length(ids)]
     return torch.cat([found for _, found in parts])[torch.argsort(torch.cat([rows for rows, _ in parts]))]
+
+
+def embed_figures(model: SleepLM, batch: Batch) -> Tensor:
+    """Embed what an epoch's captions with figures say together, [B, D]: the mean of their embeddings, L2-normalised."""
+    each = embed_texts(model, batch.figures)
+    return functional.normalize(each.unflatten(0, (len(batch.signals), -1)).mean(dim=1), dim=-1)
 
 
 def caption_loss(model: SleepLM, batch: Batch, tokens: Tensor) -> Tensor:

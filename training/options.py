@@ -21,6 +21,8 @@ class LossWeights:
 
     contrastive: float = 1.0
     """Epochs against statements."""
+    figures: float = 1.0
+    """Epochs against the mean of their captions with figures, where `[texts] figures` asks for such."""
     caption: float = 1.0
     """Next tokens of the captions."""
     reconstruction: float = 0.1
@@ -52,6 +54,9 @@ class TrainOptions:
     start: Path | None = None
     """Run folder whose network, weights and tokenizer this run begins with: fine-tuning; its sizes go before a
     preset's."""
+    tower: Path | None = None
+    """Run folder or bundle whose signal tower this run takes and leaves as it is, up to the vectors that it pools: a
+    third of the work of learning it, where only texts or what is shown beside the signals change."""
     seed: int = 0
     device: str = "auto"
     """`auto`, `cpu` or `cuda`."""

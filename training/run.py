@@ -6,7 +6,7 @@ import json
 import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from core.language.prompts import stage_prompts
 from core.language.tokenizer import Tokenizer, train_tokenizer
 from core.psg.scoring import STAGES
 from training import checkpoint
-from training.config import ModelConfig, preset
+from training.config import ModelConfig
 from training.dataset import Reader
 from training.events import EventAnchors, EventHead
 from training.log import Log
@@ -33,7 +33,7 @@ from training.ranks import ALONE, Ranks
 from training.resume import check_same, last_state
 from training.sampling import Sampler
 from training.sharding import all_whole, shard, spread_as
-from training.start import read_start
+from training.start import begin, source_of
 from training.studies import (
     Split,
     TrainingStudy,
@@ -50,6 +50,8 @@ FORMAT = 1
 TOKENIZER = "tokenizer.json"
 TOKENIZER_EPOCHS = 3000
 """Epochs whose texts train the tokenizer."""
+SCALED_EPOCHS = 1500
+"""Epochs that the scale of measured values is taken from."""
 AUXILIARY = ("prompts", "head", "events", "event_prompts")
 """Loss terms beside the published ones."""
 
@@ -171,7 +173,8 @@ class Run:
 def _reader(
     options: TrainOptions, training: Sequence[TrainingStudy], config: ModelConfig, tokenizer: Tokenizer
 ) -> Reader:
-    return Reader(training, config.channels, tokenizer, options.texts, options.augmentation, options.without_events)
+    without, shown = options.without_events, (config.measured, config.courses)
+    return Reader(training, config.channels, tokenizer, options.texts, options.augmentation, without, *shown)
 
 
 def _load(module: torch.nn.Module, saved: Mapping[str, Tensor]) -> None:
@@ -193,15 +196,14 @@ def open_run(options: TrainOptions, ranks: Ranks = ALONE) -> Run:
     torch.manual_seed(options.seed)
     split, training, validation = _split_studies(options)
     sampler = Sampler(training, options.sampler, options.seed, options.without_events)
-    start = read_start(options.start) if options.start is not None else None
-    sizes = start.config if start is not None else options.model or preset(options.preset)
-    if start is not None and ranks.first and not (options.out / TOKENIZER).exists():
-        write_with(options.out / TOKENIZER, lambda path: shutil.copyfile(start.tokenizer, path))
-    tokenizer = _shared_tokenizer(options, training, sampler, sizes, ranks)
-    config = replace(sizes, vocab_size=tokenizer.vocab_size)
-    model = SleepLM(config)
-    if start is not None:
-        model.load_state_dict(start.weights)
+    source = source_of(options)
+    if source.start is not None and ranks.first and not (options.out / TOKENIZER).exists():
+        given = source.start.tokenizer
+        write_with(options.out / TOKENIZER, lambda path: shutil.copyfile(given, path))
+    tokenizer = _shared_tokenizer(options, training, sampler, source.sizes, ranks)
+    some = sampler.draw(0, min(SCALED_EPOCHS, 4 * len(sampler))) if source.sizes.measured else ()
+    model = begin(source, tokenizer, [training[study].facts(epoch) for study, epoch in some])
+    config = model.config
     model = model.to(device)
     head = torch.nn.Linear(config.embed_dim, len(STAGES)).to(device)
     event_head = EventHead(config.embed_dim).to(device) if options.weights.events else None

@@ -44,6 +44,8 @@ class TextOptions:
     """Share of the statements that are short queries: a stage, a finding, or both."""
     numbers_share: float = 0.25
     """Share of the statements that are captions with figures; the others are captions in clinical words."""
+    figures: int = 0
+    """Captions with figures, each of another domain, whose mean embedding is contrasted too; 0 for none."""
     levels: tuple[str, ...] = LEVELS
     """Levels of `core.language.facts.LEVELS` that captions, statements and queries tell; of a level left out nothing
     is said, also not that it is missing. The domains but stage_event are the level `channel`."""
@@ -72,6 +74,10 @@ class EpochTexts:
     """What the statement says: equal for two wordings of the same facts."""
     truths: tuple[int, ...]
     """Keys of everything that may be stated of this epoch, its own statement first."""
+    figures: tuple[str, ...] = ()
+    """Captions with figures, to contrast together."""
+    figures_key: int = 0
+    """What these say: equal for two epochs of which they say the same."""
 
 
 @lru_cache(maxsize=65536)
@@ -90,6 +96,17 @@ def draw_domains(rng: np.random.Generator, options: TextOptions) -> tuple[int, .
         shares /= shares.sum()
     count = min(options.captions, int(told.sum()))
     return tuple(int(d) for d in rng.choice(len(DOMAINS), size=count, replace=False, p=shares))
+
+
+def draw_figures(facts: EpochFacts, rng: np.random.Generator, options: TextOptions) -> tuple[tuple[str, ...], int]:
+    """Write an epoch's captions with figures, each of another domain, and give the key of what they say."""
+    told = [domain for domain in DOMAINS if options.tells(domain)]
+    chosen = rng.choice(len(told), size=min(options.figures, len(told)), replace=False)
+    texts = tuple(
+        describe(facts, told[d], int(rng.integers(WORDINGS)), "numbers", options.levels) for d in chosen.tolist()
+    )
+    said = sorted(describe(facts, told[d], 0, "numbers", options.levels) for d in chosen.tolist())
+    return texts, key_of(" ".join(("figures", *said)))
 
 
 def draw_texts(facts: EpochFacts, rng: np.random.Generator, options: TextOptions) -> EpochTexts:
@@ -130,7 +147,8 @@ def draw_texts(facts: EpochFacts, rng: np.random.Generator, options: TextOptions
     else:
         statement = describe(facts, DOMAINS[spoken], seed, "words", levels)
         key = told[DOMAINS[spoken]]
-    return EpochTexts(captions, domains, statement, key, (key, *truths))
+    figures, figures_key = draw_figures(facts, rng, options) if options.figures else ((), 0)
+    return EpochTexts(captions, domains, statement, key, (key, *truths), figures, figures_key)
 
 
 def _held(known: EpochFacts, domain: str, options: TextOptions) -> tuple[str, ...]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from core.inference.figures import best_temperature, retrieval_figures, staging_figures
-from training.dataset import Batch, Reader
+from training.dataset import Batch
 from training.losses import positives_of
 from training.objective import loss_terms
 from training.run import Run
@@ -35,7 +36,7 @@ def validate(run: Run) -> tuple[dict[str, float], float]:
     if not run.validation:
         return {}, float(run.model.logit_scale.detach().exp())
     options = run.options
-    reader = Reader(run.validation, run.reader.channels, run.tokenizer, options.texts, None, options.without_events)
+    reader = replace(run.reader, studies=run.validation, augmentation=None)
     rows = validation_rows(run.validation, options.validation_epochs, options.seed, options.without_events)
     size = run.options.batch_size
     sums: dict[str, float] = {}
@@ -59,7 +60,7 @@ def validate(run: Run) -> tuple[dict[str, float], float]:
 
 
 def _embed(run: Run, batch: Batch) -> tuple[torch.Tensor, ...]:
-    embedding, _ = run.model.encode_signal(batch.signals, batch.present)
+    embedding, _ = run.model.encode_signal(batch.signals, batch.present, batch.context)
     text, _ = run.model.encode_text(batch.statements)
     return embedding.cpu(), text.cpu(), batch.keys.cpu(), batch.truths.cpu(), batch.stages.cpu()
 

@@ -17,10 +17,11 @@ from core.batch import Outcome, StudyInput
 from core.errors import StudyError, UsageError
 from core.files import content_hash, whole_folder, write_text
 from core.inference.bundle import DESCRIPTION_FILE, Bundle
+from core.inference.embedding import embed_study, embedding_channels
 from core.inference.engine import Engine
 from core.inference.figures import stage_indices, staging_figures
 from core.inference.probes import draw_shots, fit_head
-from core.inference.staging import HEAD_FILE, embed_study, head_inputs
+from core.inference.staging import HEAD_FILE, head_inputs
 from core.inference.tasks import ModelChoice, Reading, ReadsStudies
 from core.psg.scoring import STAGES
 from core.psg.store import PreparedStudy, subject_of
@@ -61,7 +62,7 @@ class GatherTask(ReadsStudies):
     def __call__(self, item: StudyInput) -> Outcome:
         """Read one study."""
         engine = self.choice.engine()
-        study = self.reading.open(item, engine.bundle.channels)
+        study = self.reading.open(item, embedding_channels(engine))
         self.found.append(labelled(study, engine, self.separator))
         return Outcome(figures={"epochs": study.n_epochs}, warnings=study.repairs)
 

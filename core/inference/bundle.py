@@ -61,7 +61,7 @@ class Bundle:
     embed_dim: int
     """Width of the shared embedding space."""
     decoder_tokens: int
-    """Signal tokens that the text decoder sees."""
+    """Vectors of an epoch that the text decoder sees."""
     context_length: int
     """Most text tokens, start and end included."""
     domains: tuple[str, ...]
@@ -70,6 +70,10 @@ class Bundle:
     """True where the decoder writes slot tokens that measured values replace."""
     has_present_input: bool
     """True where the signal encoder takes a mask of the channels that are there."""
+    measured: tuple[str, ...]
+    """Measurements that the signal encoder is shown beside the signals; empty for none."""
+    courses: tuple[str, ...]
+    """Events and trends of `core.language.context.COURSES` whose course it is shown; empty for none."""
     tokenizer: BundleFile | None
     """The text tokenizer; None where the model embeds signals only."""
     graphs: Mapping[str, BundleFile]
@@ -202,6 +206,8 @@ def _parse(folder: Path, description: dict[str, Any], content_hash: str) -> Bund
         domains=tuple(description["domains"]),
         slots=bool(description["slots"]),
         has_present_input=bool(description["has_present_input"]),
+        measured=tuple(description.get("measured") or ()),
+        courses=tuple(description.get("courses") or ()),
         tokenizer=_checked(folder, tokenizer) if tokenizer else None,
         graphs=graphs,
         precision=str(description["precision"]),

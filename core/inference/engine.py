@@ -12,6 +12,7 @@ from core.inference.book import DraftBook
 from core.inference.bundle import Bundle
 from core.inference.onnx_runtime import ort
 from core.inference.sessions import DEVICES, Sessions, usable_cpus
+from core.language.context import Context, no_context
 from core.language.tokenizer import Tokenizer
 
 Item = TypeVar("Item")
@@ -147,7 +148,10 @@ class Engine:
         return self.bundle.tokenizer is not None and {"decoder_prefill", "decoder_step"} <= set(self.bundle.graphs)
 
     def encode(
-        self, signals: NDArray[np.float32], present: NDArray[np.float32] | None = None
+        self,
+        signals: NDArray[np.float32],
+        present: NDArray[np.float32] | None = None,
+        context: Context | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Encode epochs.
 
@@ -157,37 +161,41 @@ class Engine:
             [n, C, 1920] in the bundle's channel order.
         present
             [n, C], 1 where a channel is usable; None for all.
+        context
+            What a model that is shown more than signals is shown of them; None for nothing.
 
         Returns
         -------
         tuple
             Embeddings [n, D], L2-normalised, and decoder tokens [n, Q, W].
         """
-        expected = (len(self.bundle.channels), self.bundle.samples)
+        bundle = self.bundle
+        expected = (len(bundle.channels), bundle.samples)
         if signals.ndim != 3 or signals.shape[1:] != expected:
-            raise ModelError(f"The model {self.bundle.name} takes epochs of shape {expected}, not {signals.shape[1:]}.")
+            raise ModelError(f"The model {bundle.name} takes epochs of shape {expected}, not {signals.shape[1:]}.")
         if present is None:
             present = np.ones(signals.shape[:2], np.float32)
+        if context is None:
+            context = no_context(len(signals), len(bundle.measured), len(bundle.courses))
+        feeds = {"signals": signals}
+        if bundle.has_present_input:
+            feeds["present"] = present
+        if bundle.measured:
+            feeds |= {"values": context.values, "courses": context.courses}
         size = LANES if self.fixed_shapes else min(self.batch, ENCODED)
         parts = [slice(first, first + size) for first in range(0, len(signals), size)]
-        made = list(self.together(lambda rows: self._encoded(signals[rows], present[rows]), parts))
+        made = list(self.together(lambda rows: self._encoded({k: v[rows] for k, v in feeds.items()}), parts))
         if not made:
-            return np.zeros((0, self.bundle.embed_dim), np.float32), np.zeros(
-                (0, self.bundle.decoder_tokens, 1), np.float32
-            )
+            return np.zeros((0, bundle.embed_dim), np.float32), np.zeros((0, bundle.decoder_tokens, 1), np.float32)
         return np.concatenate([embedding for embedding, _ in made]), np.concatenate([tokens for _, tokens in made])
 
-    def _encoded(
-        self, signals: NDArray[np.float32], present: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _encoded(self, feeds: dict[str, NDArray[np.float32]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Encode one batch."""
-        count = len(signals)
+        count = len(feeds["signals"])
         if self.fixed_shapes:
-            signals, present = filled_up(signals, LANES), filled_up(present, LANES)
-        feeds = {"signals": np.ascontiguousarray(signals, np.float32)}
-        if self.bundle.has_present_input:
-            feeds["present"] = np.ascontiguousarray(present, np.float32)
-        embedding, tokens = self._sessions.get("signal_encoder").run(["embedding", "decoder_tokens"], feeds)
+            feeds = {name: filled_up(value, LANES) for name, value in feeds.items()}
+        whole = {name: np.ascontiguousarray(value, np.float32) for name, value in feeds.items()}
+        embedding, tokens = self._sessions.get("signal_encoder").run(["embedding", "decoder_tokens"], whole)
         return embedding[:count], tokens[:count]
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from core.psg.preprocess import EPOCH_SECONDS
 from core.psg.scoring import Event
+from core.psg.store import PreparedStudy
 
 BREATHING = ("ABD", "THX", "AF")
 EEG = ("EEG_C3", "EEG_C4")
@@ -51,6 +52,11 @@ class DraftEvent:
     """Seconds, inside the epoch."""
     confidence: float
     """Mean token probability of its sentence."""
+
+
+def seen(study: PreparedStudy, channels: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Tell for each epoch, [N], whether a model may see one of the channels."""
+    return np.asarray((study.present(channels) > 0).any(axis=1), bool)
 
 
 def merge_drafts(drafts: Iterable[DraftEvent], visible: Mapping[str, NDArray[np.bool_]]) -> tuple[Event, ...]:

@@ -9,27 +9,27 @@ from numpy.typing import NDArray
 
 from core.inference.beams import BeamOptions, beam_search
 from core.inference.constrained import grammars
-from core.inference.course_graphs import RESPIRATORY, detected_events, event_probabilities
+from core.inference.course_graphs import event_probabilities
 from core.inference.decoding import MIN_TOKENS, greedy
 from core.inference.drafts import Draft, read_events
+from core.inference.embedding import encode_rows, night_context
 from core.inference.engine import Engine
-from core.inference.events import BREATHING, EEG, NEEDED_CHANNELS, DraftEvent, merge_drafts
+from core.inference.events import BREATHING, EEG, DraftEvent, merge_drafts, seen
+from core.inference.found_events import FoundEvents, found_events, taken, visible_epochs
 from core.inference.staging import (
     Staging,
     StagingOptions,
-    encode_rows,
-    seen,
     stage_course,
     stage_embeddings,
     staging_of_scoring,
     unstaged,
 )
 from core.inference.studies import measurements_of
+from core.language.context import Context
 from core.language.facts import DOMAINS
 from core.language.measure import EpochMeasurements
 from core.language.settled import MODEL, settle_events
 from core.psg.channels import CHANNELS
-from core.psg.preprocess import EPOCH_SECONDS, traces_of
 from core.psg.scoring import Event
 from core.psg.store import PreparedStudy
 
@@ -114,12 +114,17 @@ def read_night(
     with ThreadPoolExecutor(1, "courses") as pool:
         later = pool.submit(_read_courses, study, engine, options)
         asked = replace(options, domains=_domains_to_write(engine, options, scored))
-        embeddings, drafts = _encode_and_write(study, engine, asked, progress)
+        context = None
+        if engine.bundle.measured:
+            measurements = measured() if measured is not None else measurements_of(study)
+            context = night_context(study, engine, measurements, later.result()[1])
+        embeddings, drafts = _encode_and_write(study, engine, asked, context, progress)
         staging, probabilities = later.result()
     if staging is None:
         staging = stage_embeddings(embeddings, study, engine) if seen(study, EEG).any() else unstaged(study.n_epochs)
     found = _model_events(study, engine, drafts, probabilities)
-    measurements = measured() if measured is not None else measurements_of(study)
+    if context is None:
+        measurements = measured() if measured is not None else measurements_of(study)
     settled = settle_events(scored, found.events, measurements, staging.stages, found.sees, found.trusted)
     return Night(
         staging=staging,
@@ -144,36 +149,18 @@ def _read_courses(
     return staging, event_probabilities(study, engine)
 
 
-@dataclass(frozen=True)
-class _ModelEvents:
-    """What a model says of events."""
-
-    events: tuple[Event, ...]
-    sees: tuple[str, ...]
-    """Types that it could see."""
-    trusted: tuple[str, ...] = ()
-    """Types of which its events go before those of the rules."""
-
-
 def _model_events(
     study: PreparedStudy,
     engine: Engine,
     drafts: Mapping[int, Mapping[str, Draft]],
     probabilities: NDArray[np.float64] | None,
-) -> _ModelEvents:
+) -> FoundEvents:
     """Events of the night model where the bundle has one, else those that the decoder wrote."""
-    visible = _visible(study, engine)
-    if probabilities is None:
-        sees = tuple(kind for kind, epochs in visible.items() if engine.writes and epochs.any())
-        return _ModelEvents(merge_drafts(_draft_events(drafts), visible), sees)
-    from core.language.respiratory_events import typed_by_effort  # brings scipy, which staging does without
-
-    thresholds = engine.bundle.event_thresholds
-    kinds = {*thresholds} | ({*RESPIRATORY} if "breathing" in thresholds else set())
-    sees = tuple(kind for kind, epochs in visible.items() if kind in kinds and epochs.any())
-    events = typed_by_effort(detected_events(probabilities, thresholds), traces_of(study), study.states)
-    seen_events = tuple(event for event in events if visible[event.type][int(event.onset // EPOCH_SECONDS)])
-    return _ModelEvents(seen_events, sees, tuple(kind for kind in RESPIRATORY if kind in sees))
+    if probabilities is not None:
+        return found_events(study, engine, probabilities)
+    visible = visible_epochs(study, engine)
+    sees = tuple(kind for kind, epochs in visible.items() if engine.writes and epochs.any())
+    return FoundEvents(merge_drafts(_draft_events(drafts), visible), sees)
 
 
 def measured_night(study: PreparedStudy, options: NightOptions | None = None) -> Night:
@@ -210,16 +197,20 @@ def _domains_to_write(engine: Engine, options: NightOptions, scored: tuple[Event
 
 
 def _encode_and_write(
-    study: PreparedStudy, engine: Engine, options: NightOptions, progress: Callable[[int], object] | None
+    study: PreparedStudy,
+    engine: Engine,
+    options: NightOptions,
+    context: Context | None,
+    progress: Callable[[int], object] | None,
 ) -> tuple[NDArray[np.float32], dict[int, dict[str, Draft]]]:
     embeddings = np.empty((study.n_epochs, engine.bundle.embed_dim), np.float32)
     drafts: dict[int, dict[str, Draft]] = {}
     domains = options.domains
-    visible = {domain: _seen(study, engine, DOMAIN_CHANNELS[domain]) for domain in domains}
+    visible = {domain: taken(study, engine, DOMAIN_CHANNELS[domain]) for domain in domains}
     write = _writer(engine, options)
     for first in range(0, study.n_epochs, engine.batch):
         rows = np.arange(first, min(first + engine.batch, study.n_epochs))
-        embeddings[rows], tokens = encode_rows(study, engine, rows)
+        embeddings[rows], tokens = encode_rows(study, engine, rows, context)
         asked = [(row, domain) for domain in domains for row in range(len(rows)) if visible[domain][rows[row]]]
         for (row, domain), draft in zip(asked, write(tokens, asked), strict=True):
             drafts.setdefault(int(rows[row]), {})[domain] = draft
@@ -253,14 +244,3 @@ def _draft_events(drafts: Mapping[int, Mapping[str, Draft]]) -> Iterator[DraftEv
     for epoch in sorted(drafts):
         if "stage_event" in drafts[epoch]:
             yield from read_events(epoch, drafts[epoch]["stage_event"])
-
-
-def _visible(study: PreparedStudy, engine: Engine) -> dict[str, NDArray[np.bool_]]:
-    """Tell by event type in which epochs, [N], the model can see such an event."""
-    visible = {kind: _seen(study, engine, needed) for kind, needed in NEEDED_CHANNELS.items()}
-    return visible | {"rera": visible["rera"] & visible["arousal"]}  # it ends in an arousal
-
-
-def _seen(study: PreparedStudy, engine: Engine, names: tuple[str, ...]) -> NDArray[np.bool_]:
-    """Tell for each epoch, [N], whether the model takes one of these channels and it is usable."""
-    return seen(study, tuple(name for name in names if name in engine.bundle.channels))

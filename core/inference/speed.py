@@ -58,8 +58,9 @@ def time_study(path: Path, load: Callable[[], Engine]) -> Iterator[Timing]:
         Each step when it is done; steps that the model cannot do are left out. `prepare` reads the file again.
     """
     from core.inference.captioning import CaptionOptions, caption_study
+    from core.inference.embedding import embed_study
     from core.inference.search import index_study, search
-    from core.inference.staging import embed_study, stage_study
+    from core.inference.staging import stage_study
     from core.inference.studies import StudyOptions, open_study
 
     engine, loaded = _timed(load)

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from core.errors import StudyError
 from core.inference.bundle import StagingFacts
 from core.inference.course_graphs import STAGES_GRAPH, stage_log_probabilities
+from core.inference.embedding import embed_study, embedding_channels
 from core.inference.engine import Engine
+from core.inference.events import EEG, seen
 from core.inference.probes import LinearHead
 from core.language.band_course import CHIN, EEGS, EOGS
 from core.language.prompts import stage_prompts
@@ -18,7 +20,6 @@ from core.psg.store import PreparedStudy
 
 DIGITS = 4  # decimals of a probability wherever it is written
 _SMALLEST = 1e-12  # stands for the logarithm of zero
-EEG = ("EEG_C3", "EEG_C4")
 HEAD_FILE = "stage_head.npz"
 NIGHT_WEIGHT = 0.15
 """Of the night model's log-probabilities beside an embedding of unit length, in a head's inputs."""
@@ -74,10 +75,10 @@ def stage_course(study: PreparedStudy, engine: Engine) -> Staging | None:
     return None if scores is None else _settled(np.exp(scores), np.asarray(scores.any(axis=1)))
 
 
-def staging_channels(engine: Engine) -> tuple[str, ...]:
-    """Channels that staging reads: those of the night model where it stages alone, else all of the bundle's."""
+def staging_channels(engine: Engine) -> tuple[str, ...] | None:
+    """Channels that staging reads: those of the night model where it stages alone, else what embedding reads."""
     alone = STAGES_GRAPH in engine.bundle.graphs and engine.bundle.stage_head is None
-    return (*EEGS, *EOGS, CHIN) if alone else engine.bundle.channels
+    return (*EEGS, *EOGS, CHIN) if alone else embedding_channels(engine)
 
 
 def head_inputs(embeddings: NDArray[np.float32], study: PreparedStudy, engine: Engine) -> NDArray[np.float64]:
@@ -102,29 +103,6 @@ def _head(engine: Engine) -> LinearHead:
         return LinearHead(stored["mean"], stored["weights"], stored["bias"])
 
 
-def embed_study(study: PreparedStudy, engine: Engine) -> NDArray[np.float32]:
-    """Embed every epoch, a batch at a time.
-
-    Returns
-    -------
-    ndarray
-        [N, D] float32, L2-normalised.
-    """
-    rows = np.empty((study.n_epochs, engine.bundle.embed_dim), np.float32)
-    for first in range(0, study.n_epochs, engine.batch):
-        part = slice(first, min(first + engine.batch, study.n_epochs))
-        rows[part] = encode_rows(study, engine, part)[0]
-    return rows
-
-
-def encode_rows(
-    study: PreparedStudy, engine: Engine, rows: slice | NDArray[np.intp]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Encode some epochs: embeddings [n, D] and decoder tokens [n, Q, W]."""
-    channels = engine.bundle.channels
-    return engine.encode(study.stack(channels, rows), study.present(channels, rows))
-
-
 def staging_of_scoring(study: PreparedStudy, options: StagingOptions) -> Staging | None:
     """Give the stages of the study's scoring, or None where there are none or they are not wanted."""
     if not options.use_scoring or study.scoring is None:
@@ -144,11 +122,6 @@ def require_eeg(study: PreparedStudy) -> None:
         f"it has {', '.join(found) or 'nothing usable'}.",
         "Name the EEG with --montage, or give a scoring with --scoring.",
     )
-
-
-def seen(study: PreparedStudy, channels: tuple[str, ...]) -> NDArray[np.bool_]:
-    """Tell for each epoch, [N], whether a model may see one of the channels."""
-    return np.asarray((study.present(channels) > 0).any(axis=1), bool)
 
 
 def stage_embeddings(

@@ -12,6 +12,7 @@ import numpy as np
 from core.batch import Outcome, StudyInput
 from core.inference.bundle import load_bundle
 from core.inference.captioning import CaptionOptions, caption_rows
+from core.inference.embedding import embed_study, embedding_channels
 from core.inference.engine import Engine
 from core.inference.night import measured_night, read_night
 from core.inference.results import (
@@ -23,7 +24,7 @@ from core.inference.results import (
     write_stages,
     write_summary,
 )
-from core.inference.staging import Staging, StagingOptions, embed_study, stage_study, staging_channels
+from core.inference.staging import Staging, StagingOptions, stage_study, staging_channels
 from core.inference.studies import StudyOptions, open_measuring, open_study
 from core.language.measure import EpochMeasurements
 from core.psg.formats import companions
@@ -198,7 +199,7 @@ class EmbedTask(ReadsStudies):
     def __call__(self, item: StudyInput) -> Outcome:
         """Embed one study."""
         engine = self.choice.engine()
-        study = self.reading.open(item, engine.bundle.channels)
+        study = self.reading.open(item, embedding_channels(engine))
         embeddings = embed_study(study, engine)
         figures: dict[str, Any] = {"epochs": len(embeddings), "dimensions": embeddings.shape[1]}
         if self.out is None:

@@ -26,6 +26,10 @@ CLIP_MERGES = CLIP_VOCABULARY - 2 * 256 - 2
 CLIP_CONTEXT = 256
 CLIP_START, CLIP_END = "<|startoftext|>", "<|endoftext|>"
 _CLIP_WORD = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
+_WORD = r"(?<=\d)\.\d|(?<=\.\d)\d| ?\d{1,3}| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+"
+"""Up to three digits together with the space before them; a point with the digit after it; letters; other marks."""
+_SPACE = "Ġ"
+"""How byte-level vocabularies write a space."""
 _FORMAT = 1
 
 
@@ -109,6 +113,11 @@ class Tokenizer:
         decoded: str = self._backend.decode(ids, skip_special_tokens=False) if ids else ""
         return decoded
 
+    def whole_numbers(self) -> dict[int, int]:
+        """The tokens that are a whole number, with or without a space before it, and that number."""
+        bare = {place: word.removeprefix(_SPACE) for word, place in self._backend.get_vocab().items()}
+        return {place: int(bare[place]) for place in sorted(bare) if bare[place].isascii() and bare[place].isdecimal()}
+
     def save(self, path: Path) -> None:
         """Write the tokenizer as one JSON file."""
         content = {
@@ -157,7 +166,8 @@ def clean(text: str) -> str:
 def train_tokenizer(texts: Iterable[str], vocab_size: int, context_length: int) -> Tokenizer:
     """Learn a byte-level byte-pair vocabulary from captions; the same texts in the same order give the same file.
 
-    Text is lower-cased, each digit is a token of its own, and every slot and time token is one token.
+    Text is lower-cased; a whole number of up to three digits is one word, a point with the digit after it another;
+    every slot and time token is one token.
 
     Parameters
     ----------
@@ -171,7 +181,10 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, context_length: int) 
     backend = Backend(models.BPE())
     backend.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     backend.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        [
+            pre_tokenizers.Split(Regex(_WORD), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
     backend.decoder = decoders.ByteLevel()
     specials = [AddedToken(token, special=True, normalized=False) for token in CONTROL_TOKENS]

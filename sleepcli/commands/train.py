@@ -26,6 +26,7 @@ def train(
     max_minutes: given.MaxMinutes = None,
     recipe: given.Recipe = None,
     start: given.Start = None,
+    tower: given.Tower = None,
     batch_size: given.BatchSize = None,
     accumulate: given.Accumulate = None,
     learning_rate: given.LearningRate = None,

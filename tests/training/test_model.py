@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from core.errors import UsageError
 from training.config import ModelConfig, preset
 from training.layers import rotary_frequencies, rotate
 from training.model import SleepLM
@@ -136,3 +137,40 @@ def test_a_network_without_reconstruction_says_so() -> None:
     model = SleepLM(replace(CONFIG, reconstruction=False))
     with pytest.raises(ValueError, match="no reconstruction head"):
         model.reconstruct(torch.zeros(1, CONFIG.decoder_tokens, CONFIG.width))
+
+
+BESIDE = replace(CONFIG, measured=("heart_rate_mean", "spo2_min"), courses=("arousal", "hypopnea", "rera"))
+
+
+def test_what_is_shown_beside_the_signals_reaches_embedding_and_decoder() -> None:
+    torch.manual_seed(3)
+    model = SleepLM(BESIDE).eval().requires_grad_(False)
+    x = signals(1, BESIDE)
+    values, courses = torch.tensor([[60.0, torch.nan]]), torch.zeros(1, 3, 60)
+    embedding, memory = model.encode_signal(x, None, (values, courses))
+    assert memory.shape == (1, BESIDE.memory_rows, BESIDE.width)
+    nothing, bare = model.encode_signal(x)
+    assert torch.equal(memory[:, : BESIDE.decoder_tokens], bare[:, : BESIDE.decoder_tokens])
+    assert not torch.allclose(embedding, nothing, atol=1e-4)
+    unknown, _ = model.encode_signal(x, None, (torch.full((1, 2), torch.nan), courses))
+    assert torch.equal(unknown, nothing)
+    courses[0, 1, 10:20] = 1
+    told, _ = model.encode_signal(x, None, (values, courses))
+    assert not torch.allclose(told, embedding, atol=1e-4)
+    assert torch.equal(model.reconstruct(memory), model.reconstruct(bare))
+
+
+def test_a_missing_value_is_not_the_middle_value() -> None:
+    torch.manual_seed(3)
+    model = SleepLM(BESIDE).eval().requires_grad_(False)
+    middle = model.signal.context.middle.expand(1, -1)
+    courses = torch.zeros(1, 3, 60)
+    known, _ = model.encode_signal(signals(1), None, (middle, courses))
+    assert not torch.allclose(known, model.encode_signal(signals(1))[0], atol=1e-4)
+
+
+def test_a_network_is_shown_what_exists_and_both_kinds_or_neither() -> None:
+    with pytest.raises(UsageError, match="'pulse'"):
+        replace(CONFIG, measured=("pulse",), courses=("arousal",))
+    with pytest.raises(UsageError, match="or neither"):
+        replace(CONFIG, measured=("spo2_min",))

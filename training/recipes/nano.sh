@@ -24,11 +24,13 @@ if [ -n "$partial" ]; then
     from_tracks+=(--partial "$partial")
 fi
 
-# captions, embeddings, questions: the network of the paper
+# the signal tower: the network of the paper on the signals, with what is shown beside them
 sleepcli train "$work/prepared" --preset nano --learning-rate 1e-3 --subject-separator __ --seed "$seed" \
     --max-minutes "$minutes" --out "$work/first"
-sleepcli train "$work/prepared" --start "$work/first" --recipe training/recipes/events.toml --learning-rate 6e-4 \
-    --subject-separator __ --held-out 0.08 --seed "$seed" --max-minutes "$minutes" --out "$work/run"
+# texts: captions, embeddings, questions, with that tower
+sleepcli train "$work/prepared" --tower "$work/first" --recipe training/recipes/texts.toml --batch-size 64 \
+    --learning-rate 1.5e-3 --subject-separator __ --held-out 0.06 --seed "$seed" --threads 1 \
+    --max-minutes "$((minutes * 2))" --out "$work/run"
 
 # stages and events: the night model
 sleepcli train "$work/prepared" --night "${from_tracks[@]}" --subject-separator __ \

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from core.inference.captioning import EpochCaption, caption_rows
 from core.inference.engine import Engine
+from core.inference.events import EEG, seen
 from core.inference.night import Night, NightOptions, measured_night, read_night
 from core.inference.report.agreement import Agreement, agreement_of
 from core.inference.results import night_summary
-from core.inference.staging import EEG, Staging, seen, stage_embeddings
+from core.inference.staging import Staging, stage_embeddings
 from core.psg.scoring import STAGES
 from core.psg.store import PreparedStudy
 

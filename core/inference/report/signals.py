@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.inference.staging import seen
+from core.inference.events import seen
 from core.language.sites import shown_names
 from core.psg.channels import CHANNEL_BY_NAME
 from core.psg.preprocess import EPOCH_SECONDS, MODEL_RATE, SPO2_OFFSET, SPO2_SCALE

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.inference.events import EEG, seen
 from core.inference.report.image import indexed_png
 from core.inference.report.palette import RAMP
-from core.inference.staging import EEG, seen
 from core.psg.preprocess import EPOCH_SAMPLES, EPOCH_SECONDS, MODEL_RATE
 from core.psg.store import PreparedStudy
 

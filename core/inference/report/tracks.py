@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from core.inference.events import seen
 from core.inference.report.contents import Contents
 from core.inference.report.marks import Bars, Figure, Line, Picture, Tick, Track, clock, start_of_day
 from core.inference.report.spectrogram import spectrogram
-from core.inference.staging import Staging, seen
+from core.inference.staging import Staging
 from core.language.describe_night import minutes_text
 from core.language.night import POSITIONS
 from core.language.sites import shown_names

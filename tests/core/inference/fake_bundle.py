@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from core.language.band_course import N_FEATURES
+from core.language.context import COURSE_STEPS
 from core.language.event_course import COLUMNS_OF, N_COURSE
 from core.language.facts import DOMAINS
 from core.language.tokenizer import Tokenizer, train_tokenizer
@@ -90,6 +91,50 @@ def write_fake_night_bundle(folder: Path) -> Path:
     description["event_thresholds"] = {"breathing": 0.9, "arousal": 0.9}
     path.write_text(json.dumps(description, indent=1, sort_keys=True), encoding="utf-8")
     return folder
+
+
+def write_fake_shown_bundle(folder: Path, measured: tuple[str, ...], courses: tuple[str, ...]) -> Path:
+    """Write the bundle with a night model whose encoder is shown more than signals.
+
+    Its embedding is the values shown, 0 where not known, the half seconds of each course, and 1: divided by its last
+    number it says what was shown.
+    """
+    write_fake_night_bundle(folder)
+    path, encoder = folder / "bundle.json", folder / "signal_encoder.onnx"
+    encoder.write_bytes(_shown_encoder(len(measured), len(courses)).SerializeToString(deterministic=True))
+    description = json.loads(path.read_text(encoding="utf-8"))
+    description["graphs"]["signal_encoder"] |= {"sha256": _digest(encoder), "bytes": encoder.stat().st_size}
+    description |= {"measured": measured, "courses": courses, "embed_dim": len(measured) + len(courses) + 1}
+    for name in ("text_encoder", "decoder_prefill", "decoder_step"):
+        del description["graphs"][name]
+    path.write_text(json.dumps(description, indent=1, sort_keys=True), encoding="utf-8")
+    return folder
+
+
+def _shown_encoder(values: int, courses: int) -> ModelProto:
+    graph = _Graph()
+    graph.add("IsNaN", ["values"], "unknown")
+    graph.add("Where", ["unknown", graph.constant("zero", np.zeros((1, values), np.float32)), "values"], "known")
+    graph.add("ReduceSum", ["courses", graph.constant("last", np.array([2]))], "lengths", keepdims=0)
+    graph.add("ReduceSum", ["signals", graph.constant("inside", np.array([1, 2]))], "loudness", keepdims=0)
+    graph.add("ReduceSum", ["present", graph.constant("channels", np.array([1]))], "count", keepdims=0)
+    graph.add("Add", ["loudness", "count"], "sum")
+    graph.add("Mul", ["sum", graph.constant("nothing", np.array(0, np.float32))], "zeros")
+    graph.add("Add", ["zeros", graph.constant("unit", np.array(1, np.float32))], "ones")
+    graph.add("Unsqueeze", ["ones", graph.constant("axis", np.array([1]))], "one")
+    graph.add("Concat", ["known", "lengths", "one"], "raw", axis=1)
+    graph.normalised("raw", "embedding")
+    graph.add("Reshape", ["one", graph.constant("shape", np.array([-1, 1, 1]))], "single")
+    graph.add("Expand", ["single", graph.constant("tokens", np.array([1, QUERIES, WIDTH]))], "decoder_tokens")
+    return graph.model(
+        {
+            "signals": (TensorProto.FLOAT, ["batch", len(CHANNELS), SAMPLES]),
+            "present": (TensorProto.FLOAT, ["batch", len(CHANNELS)]),
+            "values": (TensorProto.FLOAT, ["batch", values]),
+            "courses": (TensorProto.FLOAT, ["batch", courses, COURSE_STEPS]),
+        },
+        {"embedding": ["batch", values + courses + 1], "decoder_tokens": ["batch", QUERIES, WIDTH]},
+    )
 
 
 def _product(weights: NDArray[np.float32]) -> ModelProto:

@@ -6,10 +6,10 @@ import pytest
 
 from core.errors import StudyError
 from core.inference.bundle import StagingFacts
+from core.inference.embedding import embed_study
 from core.inference.engine import Engine
 from core.inference.staging import (
     StagingOptions,
-    embed_study,
     posterior_marginals,
     stage_anchors,
     stage_embeddings,

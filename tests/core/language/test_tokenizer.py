@@ -57,8 +57,21 @@ def test_each_slot_and_time_is_one_token(tokenizer: Tokenizer) -> None:
     assert len(tokenizer.ids(" <rmssd>")) == 1  # the space before it belongs to it
 
 
-def test_each_digit_is_a_token(tokenizer: Tokenizer) -> None:
-    assert len(tokenizer.ids("1984")) == 4
+def test_a_number_is_its_whole_part_and_each_digit_after_the_point(tokenizer: Tokenizer) -> None:
+    def words(text: str) -> list[str]:
+        return [tokenizer.decode([token]) for token in tokenizer.ids(text)]
+
+    assert words("delta 62.4%")[-3:-1] == ["62", ".4"]
+    assert words("ratio 1.25")[-3:] == ["1", ".2", "5"]
+    assert tokenizer.decode(tokenizer.ids("1984 beats, 0.05 s. 72 bpm")) == "1984 beats, 0.05 s. 72 bpm"
+
+
+def test_whole_numbers_are_known_with_and_without_the_space_before_them(tokenizer: Tokenizer) -> None:
+    numbers = tokenizer.whole_numbers()
+    assert {*range(10)} <= {*numbers.values()}
+    for token, value in numbers.items():
+        assert int(tokenizer.decode([token])) == value
+    assert list(numbers.values()).count(7) == 2  # "7" and " 7"
 
 
 def test_decoding_gives_the_caption_in_lower_case(tokenizer: Tokenizer, captions: list[str]) -> None:

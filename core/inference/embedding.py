@@ -1,0 +1,92 @@
+"""Epochs of a study in the space that signals and texts share, and what a model is shown beside the signals."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.inference.course_graphs import event_probabilities
+from core.inference.engine import Engine
+from core.inference.found_events import FoundEvents, found_events
+from core.inference.studies import measurements_of
+from core.language.context import Context, context_of
+from core.language.facts import EpochFacts, epoch_facts, of_the_ecg
+from core.language.measure import EpochMeasurements
+from core.language.settled import settle_events
+from core.psg.preprocess import EPOCH_SECONDS
+from core.psg.scoring import UNSCORED, Event, Scoring
+from core.psg.store import PreparedStudy
+
+
+def embedding_channels(engine: Engine) -> tuple[str, ...] | None:
+    """Channels that embedding reads; None for a study that is measured, where the model is shown what was measured."""
+    return None if engine.bundle.measured else engine.bundle.channels
+
+
+def embed_study(study: PreparedStudy, engine: Engine) -> NDArray[np.float32]:
+    """Embed every epoch, a batch at a time.
+
+    Returns
+    -------
+    ndarray
+        [N, D] float32, L2-normalised.
+    """
+    context = None
+    if engine.bundle.measured:
+        context = night_context(study, engine, measurements_of(study), event_probabilities(study, engine))
+    rows = np.empty((study.n_epochs, engine.bundle.embed_dim), np.float32)
+    for first in range(0, study.n_epochs, engine.batch):
+        part = slice(first, min(first + engine.batch, study.n_epochs))
+        rows[part] = encode_rows(study, engine, part, context)[0]
+    return rows
+
+
+def encode_rows(
+    study: PreparedStudy, engine: Engine, rows: slice | NDArray[np.intp], context: Context | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Encode some epochs: embeddings [n, D] and decoder tokens [n, Q, W]; `context` is the whole night's."""
+    channels = engine.bundle.channels
+    beside = None if context is None else context.rows(rows)
+    return engine.encode(study.stack(channels, rows), study.present(channels, rows), beside)
+
+
+def night_context(
+    study: PreparedStudy,
+    engine: Engine,
+    measurements: EpochMeasurements,
+    probabilities: NDArray[np.float64] | None,
+) -> Context:
+    """Gather what the model is shown of a night beside its signals.
+
+    It comes from the signals alone: a scoring changes no embedding.
+
+    Parameters
+    ----------
+    study
+        A prepared study.
+    engine
+        The model, whose bundle names what is shown.
+    measurements
+        The study's.
+    probabilities
+        [seconds, 8] of the night model; None where the bundle has none: events that rules measure are shown.
+    """
+    found = FoundEvents((), ()) if probabilities is None else found_events(study, engine, probabilities)
+    settled = settle_events((), found.events, measurements, (), found.sees, found.trusted)
+    facts = _facts(study, replace(measurements, events=()), settled.events)
+    return context_of(facts, engine.bundle.measured, engine.bundle.courses)
+
+
+def _facts(study: PreparedStudy, measurements: EpochMeasurements, events: Sequence[Event]) -> list[EpochFacts]:
+    """What is known of each epoch, each with the events that touch it."""
+    touching: list[list[Event]] = [[] for _ in range(study.n_epochs)]
+    for event in events:
+        first, last = (int(when // EPOCH_SECONDS) for when in (event.onset, event.onset + event.duration))
+        for epoch in range(max(first, 0), min(last + 1, study.n_epochs)):
+            touching[epoch].append(event)
+    unscored = (UNSCORED,) * study.n_epochs
+    return [
+        of_the_ecg(epoch_facts(epoch, measurements, study.states, Scoring(unscored, tuple(some))))
+        for epoch, some in enumerate(touching)
+    ]
