@@ -9,6 +9,8 @@ from pathlib import Path
 from core.errors import SleepcliError
 
 HASH_BLOCK = 1 << 20
+ASIDE = ".old.part"
+"""End of the name of a folder that is set aside while another one takes its place; a dot begins it."""
 
 
 def temporary_name(path: Path) -> Path:
@@ -53,7 +55,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     SleepcliError
         When the folder is not writable or the disk is full; nothing is left behind.
     """
-    temporary, aside = temporary_name(path), path.with_name(f".{path.name}.old.part")
+    temporary, aside = temporary_name(path), path.with_name(f".{path.name}{ASIDE}")
     try:
         _remove(temporary)
         if aside.exists() and not path.exists():

@@ -10,8 +10,11 @@ def main() -> None:
     for room, place in strangers().items():
         sys.stderr.write(f"Error: the package {room} is another project's, in {place or 'no folder'}. {OWN}\n")
         raise SystemExit(3)
-    from sleepcli.app import app
-
+    try:
+        from sleepcli.app import app
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        raise SystemExit(130) from None
     app()
 
 

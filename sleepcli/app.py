@@ -33,7 +33,8 @@ from sleepcli.commands import (
     train,
 )
 from sleepcli.config import ConfiguredGroup, defaults
-from sleepcli.run import DEBUG, INTERRUPTED
+from sleepcli.interrupts import code_of, terminable
+from sleepcli.run import DEBUG
 
 EXAMPLES = "[bold]Examples[/]"
 
@@ -44,16 +45,17 @@ def bounded(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def guarded(*args: object, **kwargs: object) -> None:
         try:
-            command(*args, **kwargs)
+            with terminable():
+                command(*args, **kwargs)
         except SleepcliError as error:
             _show_trace()
             ui.error(error.message, error.hint)
             raise typer.Exit(error.exit_code) from None
         except (typer.Exit, typer.Abort):
             raise
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as end:
             ui.error("Interrupted.", "Finished files are kept; the same command goes on from there.")
-            raise typer.Exit(INTERRUPTED) from None
+            raise typer.Exit(code_of(end)) from None
         except BrokenPipeError:
             ui.forget_reader()
             raise typer.Exit(0) from None

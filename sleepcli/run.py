@@ -18,13 +18,12 @@ from core.errors import SleepcliError, UsageError
 from sleepcli import ui
 from sleepcli.batch_talk import BatchTalk
 from sleepcli.extras import extra_room
-from sleepcli.interrupts import stoppable
+from sleepcli.interrupts import INTERRUPTED, stoppable
 
 REPORTED_PACKAGES = ("sleepcli", "numpy", "scipy", "edfio", "mne", "onnxruntime-gpu", "onnxruntime", "tokenizers")
 ON_ERROR = ("continue", "abort")
 DEBUG: ContextVar[bool] = ContextVar("debug", default=False)
 """Whether `--debug` asked where errors come from."""
-INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
 

@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core.errors import SleepcliError
-from core.files import whole_file, whole_folder, write_text
+from core.files import ASIDE, whole_file, whole_folder, write_text
 from training.sharding import spread_as, whole
 
 TENSORS = "state.safetensors"
@@ -116,11 +116,21 @@ def place(folder: Path, step: int) -> Path:
 
 
 def latest(folder: Path) -> Path | None:
-    """Return the newest whole checkpoint, None when there is none; leftovers of a killed run are removed."""
-    if not folder.is_dir():
-        return None
+    """Return the newest whole checkpoint, None when there is none; leftovers of a killed run are removed.
+
+    A checkpoint that was set aside for one of the same step, which then never took its place, comes back.
+    """
     for leftover in folder.glob(f".{_PREFIX}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+        final = folder / leftover.name.removeprefix(".").removesuffix(ASIDE)
+        if leftover.name.endswith(ASIDE) and not final.exists():
+            leftover.rename(final)
+        else:
+            shutil.rmtree(leftover, ignore_errors=True)
+    return newest(folder)
+
+
+def newest(folder: Path) -> Path | None:
+    """Return the newest whole checkpoint, None when there is none."""
     whole = _whole(folder)
     return whole[-1] if whole else None
 

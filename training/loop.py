@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -29,29 +29,33 @@ from training.feed import Drawn, Feed, workers_of
 from training.objective import Objective
 from training.optim import learning_rate
 from training.options import TrainOptions
-from training.progress import Done, Saved, Started, TrainEvent, TrainStep, Validation
+from training.progress import Done, Saved, Started, Stopped, TrainEvent, TrainStep, Validation
 from training.ranks import joined_ranks, wrapped
+from training.resume import whats_kept
 from training.run import Run, device_of, open_run, publish, staging_facts
-from training.sharding import average_the_rest, clip_gradients
+from training.sharding import all_finite, average_the_rest, clip_gradients
 from training.validation import validate
 
-REASONS = ("", "steps", "minutes", "patience")
+STOPPED = "stopped"
+REASONS = ("", "steps", "minutes", "patience", STOPPED)
 RATE_STEPS = 20
 """Steps over which the speed is averaged."""
 
 
-def train(options: TrainOptions) -> Iterator[TrainEvent]:
+def train(options: TrainOptions, stop: Callable[[], bool] = bool) -> Iterator[TrainEvent]:
     """Train a network on prepared studies, or go on with a run.
 
     Parameters
     ----------
     options
         What to train, on what, how long.
+    stop
+        Asked after each step, in the first process: whether the run shall save its state and end there.
 
     Yields
     ------
     TrainEvent
-        `Started`, then `TrainStep`, `Validation` and `Saved` as they come, last `Done`.
+        `Started`, then `TrainStep`, `Validation` and `Saved` as they come, last `Done` or `Stopped`.
 
     Raises
     ------
@@ -76,7 +80,7 @@ def train(options: TrainOptions) -> Iterator[TrainEvent]:
             step=run.step,
             rank=ranks.rank,
         )
-        yield from _steps(run, _Clock(run, options))
+        yield from _steps(run, _Clock(run, options, stop))
 
 
 @dataclass
@@ -85,6 +89,7 @@ class _Clock:
 
     run: Run
     options: TrainOptions
+    stop: Callable[[], bool] = bool
     reason: str = ""
     """Why the run is over; empty while it is not."""
     must_validate: bool = False
@@ -121,7 +126,9 @@ class _Clock:
             return "steps"
         if self.options.max_minutes and self.seconds >= 60 * self.options.max_minutes:
             return "minutes"
-        return "patience" if 0 < self.options.patience <= self.run.since_best else ""
+        if 0 < self.options.patience <= self.run.since_best:
+            return "patience"
+        return STOPPED if self.stop() else ""
 
 
 def _steps(run: Run, clock: _Clock) -> Iterator[TrainEvent]:
@@ -144,12 +151,22 @@ def _steps(run: Run, clock: _Clock) -> Iterator[TrainEvent]:
                 yield _save(run, clock)
             if clock.must_validate or clock.must_save:
                 clock.tick()
-    yield _validate(run, clock)
+    yield from _ending(run, clock)
+
+
+def _ending(run: Run, clock: _Clock) -> Iterator[TrainEvent]:
+    """Save a run that is over, and judge it where it was not merely stopped."""
+    reason = clock.reason
+    if reason != STOPPED:
+        yield _validate(run, clock)
     yield _save(run, clock)
-    figures = publish(run, finished=True)
+    figures = publish(run, finished=True) if reason != STOPPED else {}
     if run.log is not None:
         run.log.close()
-    yield Done(run=options.out, step=run.step, reason=clock.reason, figures=figures)
+    if reason == STOPPED:
+        yield Stopped(run=run.options.out, step=run.step)
+    else:
+        yield Done(run=run.options.out, step=run.step, reason=reason, figures=figures)
 
 
 def _step(
@@ -168,15 +185,14 @@ def _step(
         for name, value in _backward(run, objective, (drawn, batch), part, clock.progress()).items():
             sums[name] = sums.get(name, 0.0) + value / options.accumulate
     if not math.isfinite(sums["total"]):
-        raise SleepcliError(
-            f"The loss is not a number at step {run.step + 1}.",
-            "Resume with a lower learning rate, or look at the data; the last checkpoint is whole.",
-        )
+        raise _no_number("The loss is", run, run.step)
     if options.sharded:
         average_the_rest(run.learned, run.ranks)
     clip_gradients(run.model.parameters(), options.clip)
     run.optimizer.step()
     run.optimizer.zero_grad(set_to_none=True)
+    if not all_finite(run.learned.parameters(), run.ranks):  # then nothing of it is ever saved or published
+        raise _no_number("Some weight is", run)
     run.average.update(run.model)
     run.step += 1
     times.append(time.monotonic())
@@ -188,6 +204,14 @@ def _step(
         epochs_per_second=speed * options.batch_size * options.accumulate,
         progress=clock.progress(),
         eta_seconds=_eta(options, run.step, clock.seconds, speed),
+    )
+
+
+def _no_number(what: str, run: Run, ruined: int | None = None) -> SleepcliError:
+    kept = whats_kept(run.options.out, ruined)
+    return SleepcliError(
+        f"{what} not a number at step {run.step + 1}.",
+        f"Resume with a lower --learning-rate, or look at the data; {kept}",
     )
 
 
@@ -266,18 +290,18 @@ def _one_sentence(options: TrainOptions) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         raise SleepcliError(
             f"The device has too little memory for batches of {options.batch_size} epochs.",
-            "Give a smaller batch, or a smaller preset; the last checkpoint is whole.",
+            f"Give a smaller --batch-size or --preset in another --out; {whats_kept(options.out)}",
         ) from error
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
             raise
         raise SleepcliError(
             f"There is too little memory for batches of {options.batch_size} epochs.",
-            "Give a smaller batch, or a smaller preset; the last checkpoint is whole.",
+            f"Give a smaller --batch-size or --preset in another --out; {whats_kept(options.out)}",
         ) from error
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise SleepcliError(
             f"The run {options.out} cannot be written or its data read: {reason}.",
-            "Make room or choose another --out; the last checkpoint is whole.",
+            f"Make room or choose another --out; {whats_kept(options.out)}",
         ) from error

@@ -34,6 +34,7 @@ from training.night_stages import (
     train_stages,
 )
 from training.partial_nights import anchored, of_kept_epochs
+from training.ranges import check_numbers
 from training.stage_figures import Material, fitting_sharpness, kept_row, leaving, stage_row, told_unseen
 from training.studies import find_stores, open_study, split_subjects
 
@@ -47,6 +48,12 @@ LEAST_EVENTS, LEAST_F1 = 20, 0.5
 """Events of a type in the held-out studies, and F1, under which the type is left out: it was not learned."""
 HOME = ("EEG", "EOG", "EMG_CHIN", "ABD")
 """Groups that a test at home lacks; breathing is judged with and without them, and one threshold serves both."""
+
+LEAST = {
+    **{f"stages.{name}": 1 for name in ("batch", "lengths", "members", "folds")},
+    **{f"events.{name}": 1 for name in ("steps", "batch", "length", "width", "members")},
+}
+"""What numbers of the options may be at least, where that is not 0."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,13 @@ class NightOptions:
     """A study's subject is its name up to this; empty: the name."""
     stages: StageOptions = field(default_factory=StageOptions)
     events: EventOptions = field(default_factory=EventOptions)
+
+    def __post_init__(self) -> None:
+        check_numbers(self, LEAST)
+        if self.held_out >= 1:
+            raise UsageError(f"held_out is a share, from 0 to below 1, not {self.held_out}.")
+        if not self.stages.lengths:
+            raise UsageError("A run with no stages.lengths cannot be.", "Give epochs of a stretch, such as [60, 200].")
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,12 @@ from core.errors import UsageError
 from core.psg.scoring import EVENT_TYPES
 from training.config import ModelConfig
 from training.dataset import Augmentation
+from training.ranges import check_numbers
 from training.sampling import SamplerOptions
 from training.texts import TextOptions
+
+LEAST = {"accumulate": 1, "keep": 1, "clip": 1e-6, "workers": -1, "validation_epochs": 1, "texts.captions": 1}
+"""What numbers may be at least, where that is not 0."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +123,10 @@ class TrainOptions:
             raise UsageError(f"A batch of {self.batch_size} epoch(s) has nothing to contrast.", "Give 2 at least.")
         if self.precision not in ("auto", "fp32", "bf16"):
             raise UsageError(f"There is no precision {self.precision!r}.", "Choose auto, fp32 or bf16.")
-        if not 0 <= self.warmup < 1 or not 0 <= self.held_out < 1 or not 0 <= self.hidden_patches < 1:
-            raise UsageError("warmup, held_out and hidden_patches are shares, from 0 to below 1.")
-
+        check_numbers(self, LEAST)
+        for name in ("warmup", "held_out", "hidden_patches", "average_decay"):
+            if getattr(self, name) >= 1:
+                raise UsageError(f"{name} is a share, from 0 to below 1, not {getattr(self, name)}.")
         unknown = [name for name in self.without_events if name not in EVENT_TYPES]
         if unknown:
             raise UsageError(f"There is no event type {unknown[0]!r}.", f"Types: {', '.join(EVENT_TYPES)}.")

@@ -69,4 +69,12 @@ class Done:
     figures: Mapping[str, float]
 
 
-TrainEvent = Started | TrainStep | Validation | Saved | Done
+@dataclass(frozen=True)
+class Stopped:
+    """The run was asked to stop and has saved its state; the same options go on from there."""
+
+    run: Path
+    step: int
+
+
+TrainEvent = Started | TrainStep | Validation | Saved | Stopped | Done

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from core.errors import SleepcliError, UsageError
@@ -38,6 +39,24 @@ def last_state(options: TrainOptions) -> checkpoint.Checkpoint | None:
     """Read the run's newest whole checkpoint; None where there is none."""
     saved = checkpoint.latest(options.out / "checkpoints")
     return None if saved is None else checkpoint.load(saved)
+
+
+def whats_kept(out: Path, ruined: int | None = None) -> str:
+    """Say what a run that failed has on the disk, as the end of a sentence.
+
+    Parameters
+    ----------
+    out
+        The run's folder.
+    ruined
+        The step whose weights lead to no number: its checkpoint is no place to go on from.
+    """
+    newest = checkpoint.newest(out / "checkpoints")
+    if newest is None:
+        return "there is no checkpoint yet."
+    if ruined is not None and newest == checkpoint.place(newest.parent, ruined):
+        return f"the checkpoint {newest} leads there too: delete it, and the run goes on from the one before, or anew."
+    return f"the checkpoint {newest} is whole, and the same command goes on from it."
 
 
 def check_same(options: TrainOptions, split: Mapping[str, Any]) -> None:

@@ -75,6 +75,13 @@ def average_the_rest(model: nn.Module, ranks: Ranks) -> None:
             parameter.grad = ranks.mean(parameter.grad)
 
 
+def all_finite(parameters: Iterable[Tensor], ranks: Ranks) -> bool:
+    """Tell whether every weight is a number, in every process."""
+    largest = torch._foreach_norm([local(parameter.detach()) for parameter in parameters], float("inf"))
+    wrong = (~torch.isfinite(torch.stack([value.float() for value in largest]))).any()
+    return not ranks.mean(wrong.float()).item()
+
+
 def clip_gradients(parameters: Iterable[Tensor], largest: float) -> None:
     """Scale the gradients so that their norm over all processes is `largest` at most."""
     known = [parameter for parameter in parameters if parameter.grad is not None]

@@ -1,13 +1,20 @@
 """`sleepcli train`: a model from prepared studies."""
 
+import os
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
+from signal import SIGINT, SIGTERM
 from typing import TYPE_CHECKING, Any
+
+import typer
 
 from sleepcli import options, ui
 from sleepcli import train_options as given
 from sleepcli.extras import training_room
+from sleepcli.interrupts import Wish, one_of_several
 from sleepcli.model import about_model, model_choice
 from sleepcli.run import RunOptions, finish, run_studies
 
@@ -89,7 +96,8 @@ def _train_network(recipe: Path | None, words: dict[str, Any], json: bool) -> No
     ours = {name: value for name, value in words.items() if name in known}
     ours["without_events"] = tuple(words["without_event"]) if words["without_event"] else None
     wishes = options_of(read_recipe(recipe) if recipe else {}, {**ours, "stores": tuple(words["stores"])})
-    _follow(train_events(wishes), json)
+    wish = Wish()
+    _follow(train_events(wishes, wish), wish, json)
 
 
 def _adapt(model: str, stores: list[Path], out: Path, wishes: tuple[int, int, str], json: bool) -> None:
@@ -147,21 +155,35 @@ def _tell_figures(part: str, figures: Mapping[str, Any]) -> None:
         ui.note(f"{part}, {name}: {told}")
 
 
-def _follow(events: Iterable["TrainEvent"], json: bool) -> None:
+def _follow(events: Iterable["TrainEvent"], wish: Wish, json: bool) -> None:
     """Show what a run tells while it goes on; of several processes only the first one talks."""
-    from training.progress import Started
+    from training.progress import Started, Stopped
 
     talks = True
-    with ui.progress("opening the studies", PER_MILLE) as bar:
+    with ExitStack() as held, ui.progress("opening the studies", PER_MILLE) as bar:
         for event in events:
             if isinstance(event, Started):
                 talks = event.rank == 0
+                held.enter_context(wish.heard(partial(_tell_of_the_end, bar, talks), (SIGINT, SIGTERM)))
             if talks:
                 _show(event, bar, json)
+            if isinstance(event, Stopped):
+                raise typer.Exit(wish.code)
+
+
+def _tell_of_the_end(bar: ui.Bar, talks: bool) -> None:
+    """Say that a run ends after its step; called by a signal, so it prints nothing through others."""
+    if not talks:
+        return
+    at_once = "" if one_of_several() else "; Ctrl-C again stops at once"
+    if ui.is_watched():
+        bar.show(f"saving after this step{at_once}")
+    else:
+        os.write(2, f"Saving after this step{at_once}.\n".encode())
 
 
 def _show(event: "TrainEvent", bar: ui.Bar, json: bool) -> None:
-    from training.progress import Done, Started, TrainStep, Validation
+    from training.progress import Done, Started, Stopped, TrainStep, Validation
 
     if isinstance(event, TrainStep):
         terms = " ".join(f"{name} {value:.3f}" for name, value in event.losses.items())
@@ -174,6 +196,8 @@ def _show(event: "TrainEvent", bar: ui.Bar, json: bool) -> None:
     elif isinstance(event, Validation):
         figures = ", ".join(f"{name} {value:.3f}" for name, value in event.figures.items())
         ui.note(f"step {event.step}: held-out {figures}{' (best)' if event.best else ''}")
+    elif isinstance(event, Stopped):
+        ui.note(f"Stopped after {event.step} steps, saved in {event.run}; the same command goes on from there.")
     elif isinstance(event, Done):
         if ui.wants_json(json):
             ui.json_lines([{"run": str(event.run), "steps": event.step, "reason": event.reason, **event.figures}])

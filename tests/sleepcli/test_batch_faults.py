@@ -15,7 +15,8 @@ import typer
 
 from core.batch import StudyRow, expand
 from core.errors import MissingExtraError
-from sleepcli.run import INTERRUPTED, RunOptions, finish, run_items
+from sleepcli.interrupts import INTERRUPTED
+from sleepcli.run import RunOptions, finish, run_items
 from tests.core.batching.tasks import ReverseTask, outputs, write_studies
 from tests.sleepcli.broken_studies import BROKEN, small_study
 from tests.sleepcli.conftest import ROOT, Command

@@ -17,7 +17,7 @@ from core.errors import SleepcliError
 from training import checkpoint
 from training.loop import train
 from training.options import LossWeights, TrainOptions
-from training.progress import Started, TrainStep
+from training.progress import Done, Started, Stopped, TrainStep
 from training.sampling import SamplerOptions
 
 KILLS = 3
@@ -104,6 +104,60 @@ def test_a_full_disk_ends_with_a_sentence_and_the_run_goes_on_when_there_is_room
     events = list(train(options))
     assert isinstance(events[0], Started)
     assert events[0].step == 2
+
+
+def test_a_run_that_is_asked_to_stop_saves_its_state_and_goes_on_from_there(options: TrainOptions, tmp_path: Path):
+    options = replace(options, max_steps=12, checkpoint_minutes=60.0)
+    asked, told = [], []
+    for event in train(options, stop=lambda: bool(asked)):
+        told.append(event)
+        if isinstance(event, TrainStep) and event.step == 5:
+            asked.append(True)
+    assert (type(told[-1]), told[-1].step) == (Stopped, 5)
+    assert not (options.out / "model.safetensors").exists()
+    assert json.loads((options.out / "meta.json").read_text())["finished"] is False
+    after = list(train(options))
+    assert isinstance(after[-1], Done)
+    whole = [event for event in train(replace(options, out=tmp_path / "whole")) if isinstance(event, TrainStep)]
+    parts = [event for event in [*told, *after] if isinstance(event, TrainStep)]
+    assert [(event.step, event.losses) for event in parts] == [(event.step, event.losses) for event in whole]
+
+
+def test_no_weight_that_is_no_number_is_saved_or_published(options: TrainOptions, monkeypatch: pytest.MonkeyPatch):
+    options = replace(options, max_steps=6, held_out=0.0)
+    running = train(options)
+    while not isinstance(event := next(running), TrainStep) or event.step < 3:
+        pass
+
+    def broken(parameters: list[torch.Tensor], largest: float) -> None:
+        parameters = list(parameters)
+        assert parameters[0].grad is not None
+        parameters[0].grad.fill_(float("nan"))
+
+    monkeypatch.setattr("training.loop.clip_gradients", broken)
+    with pytest.raises(SleepcliError) as told:
+        list(running)
+    assert "not a number at step 4" in str(told.value)
+    assert f"the checkpoint {options.out / 'checkpoints' / 'step-00000003'} is whole" in str(told.value)
+    for file in options.out.rglob("*.safetensors"):
+        assert all(bool(torch.isfinite(value.float()).all()) for value in checkpoint.read_weights(file).values())
+    monkeypatch.undo()
+    assert isinstance(list(train(options))[-1], Done)
+
+
+def test_a_checkpoint_that_leads_to_no_number_is_told_as_such(options: TrainOptions):
+    with pytest.raises(SleepcliError, match=r"step-0000000\d leads there too: delete it"):
+        list(train(replace(options, learning_rate=1e30)))
+
+
+def test_a_checkpoint_that_was_set_aside_when_the_run_was_killed_comes_back(tmp_path: Path):
+    saved = checkpoint.Checkpoint(3, {"model/a": torch.ones(2)}, {"seconds": 1.0})
+    final = checkpoint.save(tmp_path, saved)
+    final.rename(tmp_path / ".step-00000003.old.part")
+    (tmp_path / ".step-00000003.part").mkdir()
+    assert checkpoint.latest(tmp_path) == final
+    assert checkpoint.load(final).step == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000003"]
 
 
 def starved(options: TrainOptions, said: Path) -> None:
