@@ -11,6 +11,7 @@ import torch.nn.functional as functional
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from core.inference.own_night import by_own_night, cluster_views, log_softmax
 from core.language.band_course import BANDS, N_FEATURES, night_features
 from core.psg.scoring import STAGES
 from training.course import CourseConfig, CourseNet, Training, train_member
@@ -254,10 +255,12 @@ def stage_scores(net: nn.Module, course: ScoredCourse, eegs: Sequence[int], with
     Returns
     -------
     ndarray
-        [N, 5] log-probabilities: the mean over the EEGs, normalised.
+        [N, 5] log-probabilities: the mean over the EEGs, told once more by the night's own clusters.
     """
     eog = course.eog if with_eog else np.full_like(course.eog, np.nan)
-    features = np.stack([night_features(course.eegs[index], eog) for index in eegs])
+    features = [night_features(course.eegs[index], eog) for index in eegs]
     with torch.no_grad():
-        scores = functional.log_softmax(net(torch.from_numpy(features)), dim=-1).mean(0)  # over the EEGs
-        return np.asarray(functional.log_softmax(scores, dim=-1).numpy(), np.float32)
+        scores = functional.log_softmax(net(torch.from_numpy(np.stack(features))), dim=-1).mean(0)  # over the EEGs
+    seen = np.isfinite(course.eegs[list(eegs)]).all(axis=2).any(axis=0)
+    told = by_own_night(log_softmax(scores.numpy().astype(np.float64)), cluster_views(features), seen)
+    return np.asarray(told, np.float32)

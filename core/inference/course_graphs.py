@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from core.inference.engine import Engine
 from core.inference.events import NEEDED_CHANNELS
+from core.inference.own_night import by_own_night, cluster_views, log_softmax
 from core.language.band_course import EEGS, band_course, chin_tone, night_features
 from core.psg.preprocess import EPOCH_SECONDS, traces_of
 from core.psg.runs import runs
@@ -36,8 +37,9 @@ def stage_log_probabilities(study: PreparedStudy, engine: Engine) -> NDArray[np.
     Returns
     -------
     ndarray or None
-        [N, 5] natural logs in the order of `STAGES`, the mean over the usable EEGs of each epoch; rows of zeros where
-        no EEG is usable. None where the bundle has no such graph or the study no EEG fast enough.
+        [N, 5] natural logs in the order of `STAGES`, the mean over the usable EEGs of each epoch, told once more by the
+        night's own clusters; rows of zeros where no EEG is usable. None where the bundle has no such graph or the
+        study no EEG fast enough.
     """
     if STAGES_GRAPH not in engine.bundle.graphs:
         return None
@@ -46,25 +48,22 @@ def stage_log_probabilities(study: PreparedStudy, engine: Engine) -> NDArray[np.
     seen: NDArray[np.bool_] = np.asarray(np.isfinite(course[:, : len(EEGS)]).all(axis=2))  # (epoch, derivation)
     if not seen.any():
         return None
+    there = np.flatnonzero(seen.any(axis=0))
+    features = [night_features(course[:, column], course[:, -1]) for column in there]
     total = np.zeros((study.n_epochs, 5))
-    for column in np.flatnonzero(seen.any(axis=0)):
-        features = night_features(course[:, column], course[:, -1])
-        scores = engine.score(STAGES_GRAPH, features[None])[0].astype(np.float64)
-        total += np.where(seen[:, column, None], _log_softmax(scores), 0)
-    mean = total / np.maximum(seen.sum(axis=1, keepdims=True), 1)
-    mean[:, REM] -= _without_atonia(chin_tone(traces, study.states, study.n_epochs))
-    return np.where(seen.any(axis=1, keepdims=True), _log_softmax(mean), 0)
+    for column, shown in zip(there, features, strict=True):
+        scores = engine.score(STAGES_GRAPH, shown[None])[0].astype(np.float64)
+        total += np.where(seen[:, column, None], log_softmax(scores), 0)
+    mean = log_softmax(total / np.maximum(seen.sum(axis=1, keepdims=True), 1))
+    told = by_own_night(mean, cluster_views(features), seen.any(axis=1))
+    told[:, REM] -= _without_atonia(chin_tone(traces, study.states, study.n_epochs))
+    return np.where(seen.any(axis=1, keepdims=True), log_softmax(told), 0)
 
 
 def _without_atonia(tone: NDArray[np.float64]) -> NDArray[np.float64]:
     """What speaks against REM sleep, in log odds, [N]: a chin whose tone is not low (AASM manual 2.6, rule R.1)."""
     above = (np.nan_to_num(tone, nan=0.0) - ATONIC) / (TONIC - ATONIC)
     return np.asarray(LEAST_ODDS * np.clip(above, 0.0, 1.0), np.float64)
-
-
-def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    shifted = scores - scores.max(axis=1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)), np.float64)
 
 
 def event_probabilities(study: PreparedStudy, engine: Engine) -> NDArray[np.float64] | None:

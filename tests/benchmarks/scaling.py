@@ -106,7 +106,8 @@ def plan(nights: Sequence[int], widths: Sequence[int], ablated: int) -> list[Tri
 
 def network(width: int) -> ModelConfig:
     """Give the nano network at another width; the convolution and the shared space follow it."""
-    return replace(preset("nano"), width=width, conv_width=4 * width // 3, embed_dim=4 * width // 3)
+    sizes = replace(preset("nano"), width=width, conv_width=4 * width // 3, embed_dim=4 * width // 3)
+    return replace(sizes, measured=(), courses=())  # signals alone, as the paper's network
 
 
 @dataclass(frozen=True)
