@@ -69,11 +69,13 @@ def step(model: SleepLM) -> ir.Model:
 class _Step:
     """The graph of some tokens more.
 
-    `token_ids [B, T]`, `position [B]` (tokens before them), `token_bias [1 or B, V]` and the caches → for each token
-    the `logits [B, T, V]` of what follows, the likeliest `token [B, T]` and its `chance`; and the caches written.
+    `token_ids [U, T]`, `position [U]` (tokens before them), `text [B]` (the row of `token_ids` that each caption goes
+    on with), `token_bias [1, V]` and the caches → for each token the `logits [B, T, V]` of what follows, the likeliest
+    `token [B, T]` and its `chance`; and the caches written. The text tower sees nothing but tokens, so that captions
+    that say the same so far share its work and its caches.
 
-    Every product of a query with the keys has at least two columns, since the last query stands twice: products of
-    one column are summed in another order, and so a token's numbers are the same alone and among others.
+    Every product of queries with keys has at least two rows, since the last query stands twice: products of one row
+    are summed in another order, and so a token's numbers are the same alone and among others.
     """
 
     def __init__(self, model: SleepLM) -> None:
@@ -84,45 +86,48 @@ class _Step:
     def build(self) -> ir.Model:
         """Add everything and give the model."""
         config, graph, op, constant = self.config, self.graph, self.graph.op, self.graph.constant
-        ids = graph.input("token_ids", ["batch", "tokens"], "int64")
-        position = graph.input("position", ["batch"], "int64")
-        bias = graph.input("token_bias", ["bias_rows", config.vocab_size])
-        caches = {
-            name: graph.input(name, ["batch", config.heads, self._rows(name), config.head_width])
-            for name in cache_names(config)
-        }
-        self.shape = op("Shape", ids)
-        self.split_shape = op("Concat", self.shape, constant([config.heads, config.head_width]), axis=0)
+        ids = graph.input("token_ids", ["texts", "tokens"], "int64")
+        position = graph.input("position", ["texts"], "int64")
+        text = graph.input("text", ["batch"], "int64")
+        bias = graph.input("token_bias", [1, config.vocab_size])
+        caches = {name: graph.input(name, self._shape(name)) for name in cache_names(config)}
         offsets = op("Range", constant(np.array(0)), self._scalar(op("Shape", ids, start=1)), constant(np.array(1)))
-        self.places = op("Add", op("Unsqueeze", position, constant([1])), offsets)  # (batch, token)
-        inside = op("Min", self.places, constant([config.context_length - 1]))  # padding may lie beyond the context
-        text = op("Gather", graph.weight("text.position_embedding"), inside)
-        x = self.layers.flat(op("Add", op("Gather", graph.weight("text.token_embedding.weight"), ids), text))
+        places = op("Add", op("Unsqueeze", position, constant([1])), offsets)  # (text, token)
+        inside = op("Min", places, constant([config.context_length - 1]))  # padding may lie beyond the context
+        embedded = op("Gather", graph.weight("text.token_embedding.weight"), ids)
+        x = self.layers.flat(op("Add", embedded, op("Gather", graph.weight("text.position_embedding"), inside)))
         made: dict[str, ir.Value] = {}
-        self._aim("text", caches, 0)
+        self._aim("text", caches, places)
         for index in range(config.text_layers):
             x = self._block(x, f"text.blocks.{index}", f"text_{{}}_{index}", caches, made)
-        self._aim("self", caches, PREFIX_ROWS)
+        read = graph.reshape(x, op("Concat", self.shape, constant([config.width]), axis=0))
+        x = self.layers.flat(op("Gather", read, text, axis=0))
+        self._aim("self", caches, op("Add", op("Gather", places, text, axis=0), constant([PREFIX_ROWS])))
         for index in range(config.decoder_layers):
             x = self._block(x, f"decoder.blocks.{index}", f"self_{{}}_{index}", caches, made)
             kept = (caches[f"cross_k_{index}"], caches[f"cross_v_{index}"])
             x = self._cross_block(x, f"decoder.cross_blocks.{index}", kept)
         self._score(x, bias)
         for name, value in made.items():
-            graph.output(f"next_{name}", value, ["batch", config.heads, self._rows(name), config.head_width])
+            graph.output(f"next_{name}", value, self._shape(name))
         return graph.model()
 
-    def _rows(self, cache: str) -> int | str:
-        kind = cache.partition("_")[0]
-        return ROWS[kind] if kind in ROWS else int(self.config.memory_rows)
+    def _shape(self, cache: str) -> list[int | str]:
+        kind, config = cache.partition("_")[0], self.config
+        owner = "texts" if kind == "text" else "batch"
+        return [owner, config.heads, ROWS.get(kind, config.memory_rows), config.head_width]
 
     def _scalar(self, value: ir.Value) -> ir.Value:
         return self.graph.op("Squeeze", value, self.graph.constant([0]))
 
-    def _aim(self, cache: str, caches: dict[str, ir.Value], before: int) -> None:
-        """Prepare, for one kind of cache, where the tokens' rows are written and which rows each token sees."""
+    def _aim(self, cache: str, caches: dict[str, ir.Value], places: ir.Value) -> None:
+        """Prepare, for one kind of cache, where the tokens' rows are written and which rows each token sees.
+
+        `places [n, T]` are the rows of the caches that belong to the tokens.
+        """
         op, constant = self.graph.op, self.graph.constant
-        places = op("Add", self.places, constant([before])) if before else self.places
+        self.shape = op("Shape", places)
+        self.split_shape = op("Concat", self.shape, constant([self.config.heads, self.config.head_width]), axis=0)
         batch = op("Shape", places, start=0, end=1)
         numbers = op("Range", constant(np.array(0)), self._scalar(batch), constant(np.array(1)))
         full = op("Concat", batch, constant([self.config.heads]), op("Shape", places, start=1), axis=0)
@@ -163,8 +168,9 @@ class _Step:
         """Let the tokens' rows `[B T, W]` look at kept keys and values: `[B T, W]`."""
         op, constant = self.graph.op, self.graph.constant
         query = self.layers.scaled(self.layers.linear(normed, f"{name}.attention.query"))
-        columns = op("Transpose", self._doubled(self.graph.reshape(query, self.split_shape)), perm=[0, 2, 3, 1])
-        scores = op("Transpose", op("MatMul", kept[0], columns), perm=[0, 1, 3, 2])  # (batch, head, token + 1, row)
+        queries = op("Transpose", self._doubled(self.graph.reshape(query, self.split_shape)), perm=[0, 2, 1, 3])
+        keys = op("Transpose", kept[0], perm=[0, 1, 3, 2])
+        scores = op("MatMul", queries, keys)  # (batch, head, token + 1, row)
         if mask is not None:
             scores = op("Add", scores, mask)
         seen = op("Transpose", self.layers.weighed(scores, kept[1]), perm=[0, 2, 1, 3])
@@ -173,9 +179,9 @@ class _Step:
     def _score(self, x: ir.Value, bias: ir.Value) -> None:
         """Score what follows each of the rows `x [B T, W]`."""
         op, constant, vocabulary = self.graph.op, self.graph.constant, self.config.vocab_size
-        logits = self.layers.linear(self.layers.layer_norm(x, "decoder.norm"), "decoder.vocabulary")
+        normed = self.layers.layer_norm(x, "decoder.norm")
+        logits = op("Gemm", normed, self.graph.weight("decoder.vocabulary.weight"), bias, transB=1)
         logits = self.graph.reshape(logits, op("Concat", self.shape, constant([vocabulary]), axis=0))
-        logits = op("Add", logits, op("Unsqueeze", bias, constant([1])))
         chance = op("ReduceMax", op("Softmax", logits, axis=-1), constant([-1]), keepdims=0)
         token = op("ArgMax", logits, axis=-1, keepdims=0)
         self.graph.output("logits", logits, ["batch", "tokens", vocabulary])

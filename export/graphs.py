@@ -65,9 +65,9 @@ class DecoderPrefill(nn.Module):
 
 
 class DecoderStep(nn.Module):
-    """`token_ids [B, T]`, `position [B]`, `token_bias [1 or B, V]` and the caches → logits, token, chance, caches.
+    """`token_ids [U, T]`, `position [U]`, `text [B]`, `token_bias [1, V]`, caches → logits, token, chance, caches.
 
-    Row by row, each with just the keys and values that it has.
+    Text by text, then caption by caption, each with just the keys and values that it has.
     """
 
     def __init__(self, model: SleepLM) -> None:
@@ -75,21 +75,31 @@ class DecoderStep(nn.Module):
         self.model = model
         self.names = cache_names(model.config)
 
-    def forward(self, token_ids: Tensor, position: Tensor, token_bias: Tensor, *caches: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        self, token_ids: Tensor, position: Tensor, text: Tensor, token_bias: Tensor, *caches: Tensor
+    ) -> tuple[Tensor, ...]:
         """Go on with some tokens."""
         kept = {name: cache.clone() for name, cache in zip(self.names, caches, strict=True)}
-        rows = [self._row(row, token_ids[row : row + 1], int(position[row]), kept) for row in range(len(token_ids))]
+        before = [int(place) for place in position]
+        read = [self._read(row, ids[None], before[row], kept) for row, ids in enumerate(token_ids)]
+        rows = [self._written(row, read[of], before[of], kept) for row, of in enumerate(text.tolist())]
         logits = torch.cat(rows) + token_bias[:, None]
         chance, token = logits.softmax(dim=-1).max(dim=-1)
         return (logits, token, chance, *(kept[name] for name in self.names if not name.startswith("cross")))
 
-    def _row(self, row: int, ids: Tensor, position: int, caches: dict[str, Tensor]) -> Tensor:
-        """Give the logits `[1, T, V]` of one caption and write to its caches."""
-        text, decoder = self.model.text, self.model.decoder
+    def _read(self, row: int, ids: Tensor, position: int, caches: dict[str, Tensor]) -> Tensor:
+        """Give what the text tower makes `[1, T, W]` of one text's tokens, and write to its caches."""
+        text = self.model.text
         x = text.token_embedding(ids) + text.position_embedding[position : position + ids.shape[1]]
-        own = {name: cache[row : row + 1] for name, cache in caches.items()}
         for layer, block in enumerate(text.blocks):
-            x = self._through(block, x, position, (own[f"text_k_{layer}"], own[f"text_v_{layer}"]))
+            kept = (caches[f"text_k_{layer}"][row : row + 1], caches[f"text_v_{layer}"][row : row + 1])
+            x = self._through(block, x, position, kept)
+        return x
+
+    def _written(self, row: int, x: Tensor, position: int, caches: dict[str, Tensor]) -> Tensor:
+        """Give the logits `[1, T, V]` of one caption and write to its caches."""
+        decoder = self.model.decoder
+        own = {name: cache[row : row + 1] for name, cache in caches.items() if not name.startswith("text")}
         for layer, (block, cross) in enumerate(zip(decoder.blocks, decoder.cross_blocks, strict=True)):
             kept = (own[f"self_k_{layer}"], own[f"self_v_{layer}"])
             x = self._through(block, x, position + PREFIX_ROWS, kept)
@@ -132,8 +142,8 @@ class Graph:
     outputs: tuple[str, ...]
     """Names of the outputs."""
     axes: dict[str, dict[int, str]]
-    """The axes of inputs that vary, by name: `batch`, `epochs`, `length`, `tokens`, `text_rows`, `decoder_rows`,
-    `bias_rows`."""
+    """The axes of inputs that vary, by name: `batch`, `epochs`, `texts`, `length`, `tokens`, `text_rows`,
+    `decoder_rows`."""
 
 
 def _signal_inputs(config: ModelConfig, batch: int, _: int) -> dict[str, Tensor]:
@@ -177,7 +187,7 @@ def _prefill_inputs(config: ModelConfig, batch: int, _: int) -> dict[str, Tensor
 
 @torch.no_grad()
 def _step_inputs(model: SleepLM, batch: int, length: int) -> dict[str, Tensor]:
-    """Give the inputs of a step of captions of up to `length` tokens, some of them shorter.
+    """Give the inputs of a step of captions of up to `length` tokens, some of them shorter, some of one text.
 
     Of the state the prefix's and the signal's part is the network's own; the text's rows are drawn at random, the
     spread of the prefix's, which spares the many steps to a long text. Rows beyond a caption's end hold numbers too.
@@ -185,6 +195,7 @@ def _step_inputs(model: SleepLM, batch: int, length: int) -> dict[str, Tensor]:
     config = model.config
     generator = torch.Generator().manual_seed(batch * 1009 + length)
     tokens = min(TOKENS, config.context_length - length)
+    texts = batch // 2 + 1
     started = DecoderPrefill(model)(*_prefill_inputs(config, batch, 1).values())
     kept = dict(zip(cache_names(config, ("self", "cross")), started, strict=True))
     caches = {}
@@ -193,15 +204,15 @@ def _step_inputs(model: SleepLM, batch: int, length: int) -> dict[str, Tensor]:
             caches[name] = kept[name]
             continue
         own = kept[name.replace("text", "self")] if name.replace("text", "self") in kept else kept["self_k_0"]
-        caches[name] = (
-            torch.randn(batch, config.heads, buffer_rows(length + tokens), config.head_width, generator=generator)
-            * own.std()
-        )
+        owners = texts if name.startswith("text") else batch
+        shape = (owners, config.heads, buffer_rows(length + tokens), config.head_width)
+        caches[name] = torch.randn(shape, generator=generator) * own.std()
         if name.startswith("self"):
             caches[name][:, :, :PREFIX_ROWS] = own
     return {
-        "token_ids": _token_ids(config, batch, length + tokens)[:, length:],
-        "position": torch.clamp(length - 2 * torch.arange(batch), min=0),
+        "token_ids": _token_ids(config, texts, length + tokens)[:, length:],
+        "position": torch.clamp(length - 2 * torch.arange(texts), min=0),
+        "text": torch.arange(batch) % texts,
         "token_bias": torch.randn(1, config.vocab_size, generator=generator),
         **caches,
     }
@@ -220,7 +231,9 @@ def graphs(model: SleepLM) -> list[Graph]:
     growing = cache_names(config, ("text", "self"))
     caches: dict[str, dict[int, str]] = {name: {0: "batch"} for name in cache_names(config)}
     for name in growing:
-        caches[name][2] = "text_rows" if name.startswith("text") else "decoder_rows"
+        of_text = name.startswith("text")
+        caches[name] = {0: "texts" if of_text else "batch", 2: "text_rows" if of_text else "decoder_rows"}
+    step_axes = {"token_ids": {0: "texts", 1: "tokens"}, "position": {0: "texts"}, "text": batch, "token_bias": {}}
     found = [
         Graph(
             "signal_encoder",
@@ -248,7 +261,7 @@ def graphs(model: SleepLM) -> list[Graph]:
             DecoderStep(model).eval(),
             lambda b, n: _step_inputs(model, b, n),
             ("logits", "token", "chance", *(f"next_{name}" for name in growing)),
-            {"token_ids": {0: "batch", 1: "tokens"}, "position": batch, "token_bias": {0: "bias_rows"}, **caches},
+            step_axes | caches,
         ),
     ]
     if model.reconstruction is not None:

@@ -116,7 +116,7 @@ def _search(
 ) -> list[Decoded]:
     """Search the texts of one batch; `limits` are beams, and the longest and least length with start and end."""
     beams, longest, least = limits
-    state = engine.start(tokens, np.arange(len(domains)), domains, 30)
+    state = engine.decoder.start(tokens, np.arange(len(domains)), domains, 30)
     owners = np.arange(len(domains))  # of each row of the batch
     given = np.full(len(domains), engine.tokenizer.start_id, np.int64)
     for position in range(longest - 1):
@@ -124,7 +124,7 @@ def _search(
         if position + 1 < least:
             bias = np.zeros((1, engine.tokenizer.vocab_size), np.float32)
             bias[0, engine.tokenizer.end_id] = -np.inf
-        scores = engine.step(state, given[:, None], np.full(len(given), position), bias, logits=True)
+        scores = engine.decoder.step(state, given[:, None], np.full(len(given), position), bias, logits=True)
         assert scores.logits is not None  # they were asked for
         chances = _log_softmax(scores.logits[:, 0])
         rows: list[int] = []
@@ -136,7 +136,7 @@ def _search(
         if not rows:
             break
         kept_rows = np.array(rows, np.intp)
-        state, owners = engine.keep_rows(state, kept_rows), owners[kept_rows]
+        state, owners = engine.decoder.keep_rows(state, kept_rows), owners[kept_rows]
         given = np.array([ids[-1] for number in np.unique(owners) for ids in found[number].ids], np.int64)
     return [_best(text) for text in found]
 

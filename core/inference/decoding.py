@@ -1,6 +1,7 @@
 """Greedy decoding: many captions at a time, several tokens at a time where the model likely repeats itself."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,13 +9,15 @@ from numpy.typing import NDArray
 
 from core.errors import UsageError
 from core.inference.book import DraftBook, Place
-from core.inference.engine import DecoderState, Engine, Scores, filled_up
+from core.inference.decoder import DecoderState, Scores
+from core.inference.engine import Engine, filled_up
 
 PAD_ID = 0
 KEEP_SHARE = 0.75  # finished rows are dropped once fewer than this share of the batch still writes
 MIN_TOKENS = {"sleepcli": 1, "sleeplm": 16}  # with the start counted; the published setting is 16
 LARGEST_SCORES = 1 << 24  # scores of one step: captions × tokens × vocabulary
 CALL_COST = 0.5  # of a step, beside one for each of its tokens
+SCOUTS = 8  # texts of a domain from which what comes after them is guessed
 FIRST_ROOM = 30  # tokens that caches are made for at first
 
 
@@ -84,11 +87,13 @@ def greedy(
         tokens = decoder_tokens[used]
         if engine.fixed_shapes:
             tokens = filled_up(tokens, len(rows))
-        state = engine.start(tokens, places.astype(np.int64), conditions[rows], min(longest, FIRST_ROOM))
+        state = engine.decoder.start(tokens, places.astype(np.int64), conditions[rows], min(longest, FIRST_ROOM))
         return _Writing(engine, state, conditions[rows], longest, options).texts(len(part))
 
     texts: list[Decoded | None] = [None] * len(conditions)
     divided = parts(conditions, options.rows or engine.rows, apart=engine.small)
+    if engine.small and options.drafts:
+        divided = scouted(divided, conditions, engine.book.knows)
     for part, written in zip(divided, engine.together(write, divided), strict=True):
         for row, text in zip(part, written, strict=True):
             texts[row] = text
@@ -116,6 +121,22 @@ def parts(domains: NDArray[np.int64], most: int, apart: bool = False) -> list[ND
     order = np.argsort(domains, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(domains[order])) + 1) if apart else [order]
     return [part for group in groups if len(group) for part in np.array_split(group, -(-len(group) // most))]
+
+
+def scouted(
+    divided: Sequence[NDArray[np.intp]], domains: NDArray[np.int64], known: Callable[[int], bool]
+) -> list[NDArray[np.intp]]:
+    """Cut a few texts off the first batch of each domain of which nothing is known, to be written before all others."""
+    scouts: dict[int, NDArray[np.intp]] = {}
+    others = []
+    for part in divided:
+        domain = int(domains[part[0]])
+        new = domain not in scouts and not known(domain)
+        if new:
+            scouts[domain] = part[:SCOUTS]
+        if len(rest := part[SCOUTS if new else 0 :]):
+            others.append(rest)
+    return [*scouts.values(), *others]
 
 
 class _Writing:
@@ -160,9 +181,7 @@ class _Writing:
                 self._keep(np.flatnonzero(writing))
                 writing = np.ones(len(self.slots), bool)
             writing &= ~self._advance(writing)
-        for row in range(count):
-            if self.book and self.finished[row]:
-                self.book.add(int(self.domains[row]), [*self.ids[row, : self.lengths[row]].tolist(), self.end])
+        self._remember(count)
         return [
             Decoded(
                 self.ids[row, : self.lengths[row]].copy(),
@@ -172,38 +191,44 @@ class _Writing:
             for row in range(count)
         ]
 
+    def _remember(self, count: int) -> None:
+        """Write the whole ones of the first `count` texts into the book, equal ones at once."""
+        if self.book:
+            rows = np.flatnonzero(self.finished[:count])
+            told = ((int(self.domains[row]), *self.ids[row, : self.lengths[row]].tolist(), self.end) for row in rows)
+            for (domain, *tokens), times in Counter(told).items():
+                self.book.add(domain, tokens, times)
+
     def _advance(self, writing: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Take one step and give, for each row, whether its text has ended."""
         drafts = self._drafts(writing)
-        scores = self._scores(drafts)
-        width = drafts.shape[1]
+        scores = self._scores(drafts, writing)
         agreed = (scores.token[:, :-1] == drafts[:, 1:]) & (drafts[:, 1:] != PAD_ID)
         accepted = np.cumprod(agreed, axis=1).sum(axis=1)  # offered tokens that are the model's own
         last = scores.token[np.arange(len(drafts)), accepted]
         ended = (last == self.end) | (last == PAD_ID)
         full = self.position + accepted + 1 >= self.longest - 1  # the last position is the end token's
         told = accepted + ~(ended | full)
-        for shift in range(width):
-            rows = np.flatnonzero(writing & (told > shift))
-            texts = self.slots[rows]
-            self.ids[texts, self.position[rows] + shift] = scores.token[rows, shift]
-            self.chances[texts, self.position[rows] + shift] = scores.chance[rows, shift]
+        rows, shifts = np.nonzero(writing[:, None] & (np.arange(drafts.shape[1]) < told[:, None]))
+        texts, places = self.slots[rows], self.position[rows] + shifts
+        self.ids[texts, places] = scores.token[rows, shifts]
+        self.chances[texts, places] = scores.chance[rows, shifts]
         self.lengths[self.slots[writing]] += told[writing]
         self.finished[self.slots[writing & ended]] = True
         going = writing & ~ended & ~full
         if self.book:
             for row in np.flatnonzero(going):
-                self.places[row] = _after(self.places[row], scores.token[row, : accepted[row] + 1].tolist())
+                self.places[row] = self.book.after(self.places[row], scores.token[row, : accepted[row] + 1].tolist())
         self.position[going] += accepted[going] + 1
         self.given[going] = last[going]
         return np.asarray(ended | full, bool)
 
-    def _scores(self, drafts: NDArray[np.int64]) -> Scores:
+    def _scores(self, drafts: NDArray[np.int64], writing: NDArray[np.bool_]) -> Scores:
         bias = None
         if self.position.max() + 1 < self.min_tokens:
             bias = np.zeros((1, self.engine.tokenizer.vocab_size), np.float32)
             bias[0, self.end] = -np.inf
-        return self.engine.step(self.state, drafts, self.position, bias)
+        return self.engine.decoder.step(self.state, drafts, self.position, bias, writing=writing)
 
     def _drafts(self, writing: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Give each row's next token and what is offered after it, `[B, T]`, filled up with padding."""
@@ -228,7 +253,7 @@ class _Writing:
 
     def _keep(self, rows: NDArray[np.intp]) -> None:
         """Let the rows that are finished go."""
-        self.state = self.engine.keep_rows(self.state, rows)
+        self.state = self.engine.decoder.keep_rows(self.state, rows)
         self.slots, self.position, self.given = self.slots[rows], self.position[rows], self.given[rows]
         self.places = [self.places[row] for row in rows]
 
@@ -238,11 +263,3 @@ def best_width(offered: NDArray[np.intp]) -> int:
     widths = np.arange(1, int(offered.max(initial=0)) + 2)
     gained = np.minimum(offered[:, None] + 1, widths).sum(axis=0)
     return int(widths[np.argmax(gained / (CALL_COST + widths))])
-
-
-def _after(place: Place | None, tokens: Sequence[int]) -> Place | None:
-    for token in tokens:
-        if place is None:
-            return None
-        place = place.following.get(token)
-    return place

@@ -1,7 +1,6 @@
 """A model at work: signals and texts to embeddings, and the tokens of captions with their caches."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -10,50 +9,26 @@ from numpy.typing import NDArray
 from core.errors import ModelError, UsageError
 from core.inference.book import DraftBook
 from core.inference.bundle import Bundle
-from core.inference.onnx_runtime import ort
+from core.inference.decoder import Decoder
 from core.inference.sessions import DEVICES, Sessions, usable_cpus
 from core.language.context import Context, no_context
+from core.language.facts import TIME_TOKENS
 from core.language.tokenizer import Tokenizer
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
-__all__ = ["DEVICES", "DecoderState", "Engine", "Scores", "filled_up"]
+__all__ = ["DEVICES", "Engine", "filled_up"]
 
 ENCODED = 8  # epochs of every call on the CPU: what lies between two layers stays in the processor's caches
 LANES = 64  # epochs or texts of every call on CUDA, filled up where there are fewer: see `Engine.fixed_shapes`
 LARGEST_BATCH = {"cpu": 32, "cuda": 256}  # epochs held at a time
 SMALL_BATCH = 160  # the same of a small model on the CPU
 LARGEST_ROWS = {"cpu": 256, "cuda": 1280}  # captions written at a time
-SMALL_ROWS = 32  # the same of each of a small model's workers
+SMALL_ROWS = 80  # the same of each of a small model's workers
 CACHE_BYTES = {"cpu": 5 << 29, "cuda": 48 << 30}  # the caches of all of them at full length
 TEXT_STEP = 16  # texts are padded to a multiple of so many tokens, each for itself
-ROW_STEP = 32  # caches grow by so many rows; sums over other lengths would be added up in another order
-PREFIX_ROWS = 2  # of the decoder's own caches, before the text
+NUMBER = -1  # stands, in the book of drafts, for all times and numbers
 KEPT_TEXTS = 4  # so many new texts at once are prompts, whose embeddings are kept on disk
-
-
-@dataclass
-class DecoderState:
-    """What the decoder remembers of the captions that it is writing; every step changes it."""
-
-    caches: dict[str, Any]
-    """ONNX Runtime values by name, `[B, heads, rows, width]` each, on the device."""
-    rows: int
-    """Rows of the caches that grow; more than any caption has tokens."""
-    count: int
-    """B, captions."""
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What may follow each token of a step."""
-
-    token: NDArray[np.int64]
-    """[B, T] likeliest next token, the lowest id among equals."""
-    chance: NDArray[np.float32]
-    """[B, T] its probability."""
-    logits: NDArray[np.float32] | None
-    """[B, T, V] scores of all tokens where they were asked for."""
 
 
 class Engine:
@@ -87,10 +62,12 @@ class Engine:
         bits; the CPU's kernels sum each row in one way, whatever the batch."""
         self._texts: dict[str, NDArray[np.float32]] = {}
         self._tokenizer: Tokenizer | None = None
-        self._no_bias: dict[int, NDArray[np.float32]] = {}
         self._asked_batch = batch
-        self.book = DraftBook()
+        self._kinds: dict[int, int] = {}
+        self.book = DraftBook(self._kind)
         """Texts that were written before."""
+        self.decoder = Decoder(self._sessions, bundle.context_length, lambda: self.fixed_shapes)
+        """What begins captions and appends tokens to them."""
 
     @property
     def device(self) -> str:
@@ -146,6 +123,13 @@ class Engine:
     def writes(self) -> bool:
         """Whether the bundle can write text."""
         return self.bundle.tokenizer is not None and {"decoder_prefill", "decoder_step"} <= set(self.bundle.graphs)
+
+    def _kind(self, token: int) -> int:
+        """Give the token itself, or NUMBER for a time or a number: what a text says next seldom depends on which."""
+        if token not in self._kinds:
+            text = self.tokenizer.decode([token]).strip()
+            self._kinds[token] = NUMBER if text.isdecimal() or text in TIME_TOKENS else token
+        return self._kinds[token]
 
     def encode(
         self,
@@ -241,123 +225,7 @@ class Engine:
         (scores,) = self._sessions.get(graph).run(["scores"], {"features": features})
         return np.asarray(scores, np.float32)
 
-    def start(
-        self, decoder_tokens: NDArray[np.float32], epochs: NDArray[np.int64], domains: NDArray[np.int64], tokens: int
-    ) -> DecoderState:
-        """Start captions: their prefixes and what they see of the signal.
-
-        Parameters
-        ----------
-        decoder_tokens
-            [E, Q, W] from `encode`.
-        epochs
-            [B] row of `decoder_tokens` that each caption is about.
-        domains
-            [B] condition indexes.
-        tokens
-            Tokens that are sure to come; the caches grow beyond them when they must.
-        """
-        session = self._sessions.get("decoder_prefill")
-        binding = session.io_binding()
-        for name, array in (("decoder_tokens", decoder_tokens), ("epoch", epochs), ("domain", domains)):
-            binding.bind_cpu_input(name, np.ascontiguousarray(array))
-        names = [output.name for output in session.get_outputs()]
-        for name in names:
-            binding.bind_output(name, self.device if name.startswith("cross") else "cpu")
-        session.run_with_iobinding(binding)
-        made = dict(zip(names, binding.get_outputs(), strict=True))
-        rows = self._rows_for(self.bundle.context_length if self.fixed_shapes else tokens)
-        caches = {}
-        for given in self._sessions.get("decoder_step").get_inputs()[3:]:
-            if given.name.startswith("cross"):
-                caches[given.name] = made[given.name]
-                continue
-            prefix = made[given.name].numpy() if given.name in made else None
-            shape = (len(domains), given.shape[1], rows, given.shape[3])
-            caches[given.name] = self._value(_lengthened(prefix, shape))
-        return DecoderState(caches, rows, len(domains))
-
-    def step(
-        self,
-        state: DecoderState,
-        token_ids: NDArray[np.int64],
-        position: NDArray[np.int64],
-        bias: NDArray[np.float32] | None = None,
-        logits: bool = False,
-    ) -> Scores:
-        """Append tokens to captions and score what follows each of them.
-
-        Parameters
-        ----------
-        state
-            Changed: the tokens' keys and values are written into its caches.
-        token_ids
-            [B, T].
-        position
-            [B] tokens that stand before them in the caption (the start token has 0). What was written at or beyond
-            a position before is forgotten.
-        bias
-            [1 or B, V] added to the scores, such as -inf for what may not come; None for nothing.
-        logits
-            Whether the scores of all tokens are wanted.
-        """
-        self._make_room(state, int(position.max(initial=0)) + token_ids.shape[1])
-        session = self._sessions.get("decoder_step")
-        binding = session.io_binding()
-        if bias is None:
-            bias = self._unbiased(session)
-        for name, array in (("token_ids", token_ids), ("position", position), ("token_bias", bias)):
-            binding.bind_cpu_input(name, np.ascontiguousarray(array))
-        for name, value in state.caches.items():
-            binding.bind_ortvalue_input(name, value)
-        wanted = ["token", "chance", *(["logits"] if logits else [])]
-        for name in wanted:
-            binding.bind_output(name, "cpu")
-        for output in session.get_outputs()[3:]:
-            binding.bind_ortvalue_output(output.name, state.caches[output.name.removeprefix("next_")])
-        session.run_with_iobinding(binding)
-        found = dict(zip(wanted, binding.get_outputs()[: len(wanted)], strict=True))
-        return Scores(
-            found["token"].numpy(), found["chance"].numpy(), found["logits"].numpy() if "logits" in found else None
-        )
-
-    def keep_rows(self, state: DecoderState, rows: NDArray[np.intp]) -> DecoderState:
-        """Give the state of some captions, once or several times each: `rows` are their indexes."""
-        caches = {name: self._value(np.ascontiguousarray(value.numpy()[rows])) for name, value in state.caches.items()}
-        return DecoderState(caches, state.rows, len(rows))
-
-    def _unbiased(self, session: Any) -> NDArray[np.float32]:
-        size = int(session.get_inputs()[2].shape[1])
-        if size not in self._no_bias:
-            self._no_bias[size] = np.zeros((1, size), np.float32)
-        return self._no_bias[size]
-
-    @staticmethod
-    def _rows_for(tokens: int) -> int:
-        return -(-(tokens + PREFIX_ROWS) // ROW_STEP) * ROW_STEP
-
-    def _make_room(self, state: DecoderState, tokens: int) -> None:
-        rows = self._rows_for(tokens)
-        if rows <= state.rows:
-            return
-        for name, value in state.caches.items():
-            if not name.startswith("cross"):
-                old = value.numpy()
-                state.caches[name] = self._value(_lengthened(old, (*old.shape[:2], rows, old.shape[3])))
-        state.rows = rows
-
-    def _value(self, array: NDArray[Any]) -> Any:  # an ort.OrtValue, which has no type stubs
-        return ort.OrtValue.ortvalue_from_numpy(array, self.device, 0)
-
 
 def filled_up(rows: NDArray[Any], count: int) -> NDArray[Any]:
     """Repeat the last row until there are `count`."""
     return np.concatenate([rows, np.repeat(rows[-1:], max(count - len(rows), 0), axis=0)])
-
-
-def _lengthened(old: NDArray[np.float32] | None, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Give a cache of zeros that begins, along axis 2, with an old one."""
-    new = np.zeros(shape, np.float32)
-    if old is not None:
-        new[:, :, : old.shape[2]] = old
-    return new

@@ -51,14 +51,15 @@ def published_token(model: SleepLM, tokens: torch.Tensor, length: int) -> torch.
 
 
 def our_token(engine: Engine, tokens: np.ndarray, rows: int, length: int) -> Callable[[], object]:
-    """Prepare one token of each of many captions that are `length` tokens long."""
-    state = engine.start(tokens, np.arange(rows) % len(tokens), np.arange(rows) % 5, length)
+    """Prepare one token of each of many captions that are `length` tokens long, no two of them alike."""
+    state = engine.decoder.start(tokens, np.arange(rows) % len(tokens), np.arange(rows) % 5, length)
     generator = np.random.default_rng(0)
+    ids = np.arange(1000, 1000 + rows)[:, None]
+    engine.decoder.step(state, ids, np.zeros(rows, np.int64))  # from here on, none shares its text with another
     for name, value in state.caches.items():
         if not name.startswith("cross"):
             value.numpy()[:] = generator.standard_normal(value.shape(), dtype=np.float32)
-    ids = np.full((rows, 1), 1000)
-    return lambda: engine.step(state, ids, np.full(rows, length - 1))
+    return lambda: engine.decoder.step(state, ids, np.full(rows, length - 1))
 
 
 def whole(engine: Engine, tokens: np.ndarray, rows: int) -> tuple[float, float]:

@@ -35,10 +35,10 @@ def test_all_585_tensors_import_export_and_write(tmp_path: Path) -> None:
     embedding, tokens = ort.InferenceSession(out / "signal_encoder.onnx").run(None, {"signals": signals})
     assert embedding.shape == (1, 512)
     engine = Engine(load_bundle(out), "cpu")
-    state = engine.start(tokens, np.array([0]), np.array([4]), 12)
+    state = engine.decoder.start(tokens, np.array([0]), np.array([4]), 12)
     ids = np.array([[49406]])
     for position in range(12):
-        scores = engine.step(state, ids, np.array([position]), logits=True)
+        scores = engine.decoder.step(state, ids, np.array([position]), logits=True)
         assert scores.logits is not None
         assert np.isfinite(scores.logits).all()
         ids = scores.token

@@ -48,10 +48,10 @@ class Decoder:
     def __init__(self, imported: Path, tokens: NDArray[np.float32], domain: int) -> None:
         self.engine = Engine(load_bundle(imported), "cpu")
         count = len(tokens)
-        self.state = self.engine.start(tokens, np.arange(count), np.full(count, domain), 8)
+        self.state = self.engine.decoder.start(tokens, np.arange(count), np.full(count, domain), 8)
 
     def __call__(self, ids: NDArray[np.int64], position: int) -> NDArray[np.float32]:
-        logits = self.engine.step(self.state, ids, np.full(len(ids), position), logits=True).logits
+        logits = self.engine.decoder.step(self.state, ids, np.full(len(ids), position), logits=True).logits
         assert logits is not None
         return logits[:, 0]
 

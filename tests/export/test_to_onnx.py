@@ -68,11 +68,13 @@ def test_the_signature_is_the_one_that_the_runtime_binds(exported: Exported) -> 
         "epoch": ("int64", ["batch"]),
     }
     rows = {"text": "text_rows", "self": "decoder_rows", "cross": 4}
-    caches = {f"{name}_{part}_0": ("float", ["batch", 2, rows[name], 16]) for name in rows for part in "kv"}
+    owners = {"text": "texts", "self": "batch", "cross": "batch"}
+    caches = {f"{name}_{part}_0": ("float", [owners[name], 2, rows[name], 16]) for name in rows for part in "kv"}
     assert inputs["decoder_step"] == {
-        "token_ids": ("int64", ["batch", "tokens"]),
-        "position": ("int64", ["batch"]),
-        "token_bias": ("float", ["bias_rows", 512]),
+        "token_ids": ("int64", ["texts", "tokens"]),
+        "position": ("int64", ["texts"]),
+        "text": ("int64", ["batch"]),
+        "token_bias": ("float", [1, 512]),
         **caches,
     }
     assert list(outputs["decoder_prefill"]) == ["self_k_0", "self_v_0", "cross_k_0", "cross_v_0"]
@@ -113,7 +115,7 @@ def test_no_bit_depends_on_how_many_tokens_a_step_takes_or_on_the_room_in_its_ca
         bias = np.zeros((1, model.config.vocab_size), np.float32)
         for width in widths:
             some = ids[:, position[0] : position[0] + width]
-            feeds = {"token_ids": some, "position": position, "token_bias": bias, **caches}
+            feeds = {"token_ids": some, "position": position, "text": np.arange(5), "token_bias": bias, **caches}
             made = dict(zip(names, session.run(None, feeds), strict=True))
             caches |= {name.removeprefix("next_"): made[name] for name in names if name.startswith("next_")}
             logits.append(made["logits"])
@@ -129,6 +131,7 @@ def test_captions_at_different_positions_share_a_step(tmp_path: Path) -> None:
     feeds = {
         "token_ids": np.array([[7, 8, 9]] * 3),
         "position": np.array([0, 0, 0]),
+        "text": np.arange(3),
         "token_bias": np.zeros((1, model.config.vocab_size), np.float32),
         **caches,
     }
@@ -139,6 +142,23 @@ def test_captions_at_different_positions_share_a_step(tmp_path: Path) -> None:
     logits = session.run(["logits"], again)[0]  # each caption goes on from another of its tokens
     for row in range(3):
         np.testing.assert_allclose(logits[row, 0], first["logits"][row, row], atol=1e-6)
+
+
+def test_no_bit_depends_on_whether_captions_share_a_text(tmp_path: Path) -> None:
+    model = network("several layers")
+    caches = state_of(model, tmp_path, 4, 32)
+    session = ort.InferenceSession(tmp_path / "decoder_step.onnx")
+    names = [value.name for value in session.get_outputs()]
+    of = np.array([1, 0, 1, 1])  # four captions of two texts
+    ids = np.array([[7, 8, 9], [11, 12, 13]])
+    bias = np.zeros((1, model.config.vocab_size), np.float32)
+    apart = {"token_ids": ids[of], "position": np.zeros(4, np.int64), "text": np.arange(4), "token_bias": bias}
+    alone = dict(zip(names, session.run(None, apart | caches), strict=True))
+    held = {name: cache[:2] if name.startswith("text") else cache for name, cache in caches.items()}
+    shared = {"token_ids": ids, "position": np.zeros(2, np.int64), "text": of, "token_bias": bias}
+    together = dict(zip(names, session.run(None, shared | held), strict=True))
+    for name, array in together.items():
+        np.testing.assert_array_equal(array[of] if name.startswith("next_text") else array, alone[name])
 
 
 def taken(graph: Graph, feeds: dict[str, NDArray[np.generic]], rows: list[int]) -> dict[str, NDArray[np.generic]]:
@@ -160,8 +180,9 @@ def test_no_bit_of_a_row_depends_on_its_batch_or_on_threads(name: str, tmp_path:
         options.intra_op_num_threads = threads
         session = ort.InferenceSession(tmp_path / f"{name}.onnx", options)
         outputs = session.run(None, taken(graph, feeds, rows))
-        axes = [value.shape.index("batch") for value in session.get_outputs()]
-        results.append([np.take(x, rows.index(4), axis) for x, axis in zip(outputs, axes, strict=True)])
+        shapes = [value.shape for value in session.get_outputs()]  # what belongs to a text is the same for all
+        of_batch = [(x, shape.index("batch")) for x, shape in zip(outputs, shapes, strict=True) if "batch" in shape]
+        results.append([np.take(x, rows.index(4), axis) for x, axis in of_batch])
     for others in results[1:]:
         assert all(np.array_equal(one, other) for one, other in zip(results[0], others, strict=True))
 

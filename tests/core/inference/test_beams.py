@@ -41,8 +41,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 def scores_of(engine: Engine, tokens: np.ndarray, domain: int, ids: list[int]) -> np.ndarray:
     """Log probabilities of what follows, the whole text read anew."""
-    state = engine.start(tokens[None], np.array([0]), np.array([domain]), 20)
-    logits = engine.step(state, np.array([[engine.tokenizer.start_id, *ids]]), np.array([0]), logits=True).logits
+    state = engine.decoder.start(tokens[None], np.array([0]), np.array([domain]), 20)
+    logits = engine.decoder.step(
+        state, np.array([[engine.tokenizer.start_id, *ids]]), np.array([0]), logits=True
+    ).logits
     assert logits is not None
     return torch.log_softmax(torch.from_numpy(logits[0, -1]).double(), dim=-1).numpy()
 

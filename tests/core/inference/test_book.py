@@ -31,6 +31,18 @@ def test_nothing_is_offered_beyond_a_fork_or_before_it_is_familiar() -> None:
     assert rare.offer(rare.root(0), 10, END) == []
 
 
+def test_texts_that_differ_in_a_time_are_expected_to_go_on_alike() -> None:
+    book = DraftBook(lambda token: -1 if token >= 100 else token)
+    for text in ([5, 100, 6, 101, 7], [5, 102, 6, 103, 7], [5, 104, 6, 105, 7], [5, 106, 6, 107, 7]):
+        book.add(0, [*text, END])
+    assert book.offer(book.root(0), 10, END) == [5]  # which time it will be is not known
+    assert book.offer(book.after(book.root(0), [5, 199]), 10, END) == [6]
+    assert book.offer(book.after(book.root(0), [5, 199, 6, 100]), 10, END) == [7]
+    assert book.after(book.root(0), [5, 6]) is None
+    book.add(0, [5, 100, 6, 101, 7, END], times=20)
+    assert book.offer(book.root(0), 10, END) == [5, 100, 6, 101, 7]
+
+
 def test_the_width_of_a_step_is_what_most_rows_gain_from() -> None:
     assert best_width(np.array([0, 0, 0])) == 1
     assert best_width(np.array([9, 9, 9])) == 10

@@ -5,7 +5,7 @@ import pytest
 
 from core.errors import UsageError
 from core.inference.bundle import load_bundle
-from core.inference.decoding import DecodeOptions, greedy, parts
+from core.inference.decoding import SCOUTS, DecodeOptions, greedy, parts, scouted
 from core.inference.engine import Engine
 from core.language.facts import DOMAINS
 from tests.core.inference.fake_bundle import QUERIES, VARIANTS, WIDTH, caption_text, write_fake_bundle
@@ -82,13 +82,13 @@ def test_drafts_change_no_byte(tmp_path: Path) -> None:
     variants, domains = [0, 4, 1, 1, 3, 2, 0, 4, 0, 0, 0, 1], [4, 4, 0, 1, 2, 3, 3, 4, 4, 4, 4, 4]
     plain = greedy(engine, tokens_of(variants), domains, DecodeOptions(drafts=False))
     steps: list[tuple[int, ...]] = []
-    step = engine.step
+    step = engine.decoder.step
 
     def counted(*args, **kwargs):
         steps.append(args[1].shape)
         return step(*args, **kwargs)
 
-    engine.step = counted  # type: ignore[method-assign]
+    engine.decoder.step = counted  # type: ignore[method-assign]
     for _ in range(3):  # the second time, the book knows the texts
         steps.clear()
         drafted = greedy(engine, tokens_of(variants), domains)
@@ -127,3 +127,12 @@ def test_a_part_holds_one_domain_where_they_are_kept_apart() -> None:
     assert sorted(np.concatenate(divided).tolist()) == [*range(6)]
     assert all(len(part) <= 2 and len({*domains[part].tolist()}) == 1 for part in divided)
     assert parts(np.array([], np.int64), 2, apart=True) == []
+
+
+def test_of_an_unknown_domain_a_few_texts_are_written_first() -> None:
+    domains = np.repeat([0, 1, 2], [3, 30, 30])
+    divided = parts(domains, 20, apart=True)
+    ordered = scouted(divided, domains, {2}.__contains__)
+    assert sorted(np.concatenate(ordered).tolist()) == [*range(63)]
+    assert [len(part) for part in ordered] == [3, SCOUTS, 15 - SCOUTS, 15, 15, 15]
+    assert [int(domains[part[0]]) for part in ordered] == [0, 1, 1, 1, 2, 2]

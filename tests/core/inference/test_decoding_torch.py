@@ -70,3 +70,26 @@ def test_batch_rows_and_threads_change_no_byte(pair, epochs: tuple[np.ndarray, n
         written = b"".join(text.ids.tobytes() + text.probabilities.tobytes() for text in texts)
         results.add(embeddings.tobytes() + tokens.tobytes() + written)
     assert len(results) == 1
+
+
+def test_captions_of_one_beginning_share_its_text(pair, epochs: tuple[np.ndarray, np.ndarray]) -> None:
+    tokens = Engine(pair[1], "cpu", threads=1).encode(*epochs)[1]
+    rows, domains = np.arange(EPOCHS).repeat(5), np.tile(np.arange(5), EPOCHS)
+    written, most = [], []
+    for shares in (True, False):
+        engine = Engine(pair[1], "cpu", threads=1)
+        engine.fixed_shapes = not shares  # as on CUDA, where each caption has a text of its own
+        widest: list[int] = []
+        step = engine.decoder.step
+
+        def counted(state, *args, step=step, widest=widest, **kwargs):
+            found = step(state, *args, **kwargs)
+            widest.append(state.texts)
+            return found
+
+        engine.decoder.step = counted  # type: ignore[method-assign]
+        texts = greedy(engine, tokens, domains, DecodeOptions(rows=40), rows)
+        written.append([text.ids.tobytes() + text.probabilities.tobytes() for text in texts])
+        most.append(widest[0])
+    assert written[0] == written[1]
+    assert most[0] == 1 < most[1]

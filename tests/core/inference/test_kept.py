@@ -28,8 +28,8 @@ def work(folder: Path) -> list[bytes]:
     engine = Engine(load_bundle(folder), "cpu", threads=1)
     signals = np.random.default_rng(0).standard_normal((3, len(CHANNELS), SAMPLES)).astype(np.float32)
     embedding, tokens = engine.encode(signals)
-    state = engine.start(np.ones((1, QUERIES, WIDTH), np.float32), np.array([0]), np.array([2]), 4)
-    scores = engine.step(state, np.array([[1]]), np.array([0]), logits=True)
+    state = engine.decoder.start(np.ones((1, QUERIES, WIDTH), np.float32), np.array([0]), np.array([2]), 4)
+    scores = engine.decoder.step(state, np.array([[1]]), np.array([0]), logits=True)
     assert scores.logits is not None
     return [embedding.tobytes(), tokens.tobytes(), engine.embed_texts(PROMPTS).tobytes(), scores.logits.tobytes()]
 
