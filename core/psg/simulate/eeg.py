@@ -22,16 +22,17 @@ RATE = 256.0
 """Samples a second."""
 
 # Aperiodic part by stage: density at 10 Hz (µV²/Hz) and exponent, for C3-M2.
-_LEVEL = (2.1, 1.55, 1.45, 1.35, 1.55)
-_SLOPE = (1.3, 1.41, 1.7, 2.18, 1.4)
+_LEVEL = (2.5, 1.42, 1.33, 1.04, 1.4)
+_SLOPE = (1.24, 1.4, 1.74, 2.34, 1.39)
+_KNEE = (0.4, 0.4, 0.4, 0.7, 0.4)  # Hz; below it the density no longer rises
 # Who makes small slow waves has less delta between them too: added to the exponent for each e-fold of slow-wave gain.
 _SLOPE_BY_SLOW_WAVES = (0.0, 0.0, 0.35, 0.1, 0.0)
 # Power of the rhythms by state (µV²): theta, occipital alpha, sigma, beta, and the frontal rhythm of 9 to 11 Hz that
 # NREM sleep has. Wake is with closed eyes.
-_THETA = (0.2, 3.0, 11.0, 28.0, 3.6)
+_THETA = (0.2, 2.6, 9.3, 23.0, 3.1)
 _ALPHA = (44.0, 6.5, 2.5, 2.0, 5.8)
 _SIGMA = (1.0, 0.5, 2.5, 2.5, 0.3)
-_BETA = (10.0, 2.5, 0.4, 0.0, 1.3)
+_BETA = (14.0, 2.5, 0.4, 0.0, 1.3)
 _FRONTAL_ALPHA = (0.0, 0.5, 2.4, 5.0, 0.2)
 _ALPHA_OPEN = 0.1
 _MUSCLE = 0.05  # share of the chin's power that a central electrode sees
@@ -94,15 +95,19 @@ def component_weights(
     stages = ndimage.uniform_filter1d(np.eye(5, dtype=np.float32)[states], 2, axis=0)
     level = np.exp(slow_course(n, 400.0, rng, 0.18) + slow_course(n, 15.0, rng, 0.3))
     stages = stages * level[:, None] * np.exp(np.stack([slow_course(n, 40.0, rng, 0.12) for _ in range(5)], axis=1))
+    restless = np.exp(slow_course(n, 20.0, rng, subject.restlessness)) * (states == W) + (states != W)
+    stages[:, W] *= restless
     columns = [stages]
     for powers, jitter in ((_THETA, 0.5), (_ALPHA, 0.6), (_SIGMA, 0.5), (_BETA, 0.4), (_FRONTAL_ALPHA, 0.5)):
         course = np.asarray(powers)[states]
         if powers is _ALPHA:
-            course = np.where(states == W, course * subject.alpha_gain**2, course)
+            course = course * np.where(states == W, subject.alpha_gain**2, subject.alpha_gain)
             course = np.where(open_eyes, course * _ALPHA_OPEN, course)
+        elif powers is _FRONTAL_ALPHA:
+            course = course * subject.alpha_gain
         course = ndimage.gaussian_filter1d(course, 0.7)
         columns.append((course * level * np.exp(slow_course(n, 6.0, rng, jitter)))[:, None])
-    columns.append(((muscle**2) * _MUSCLE * np.exp(slow_course(n, 20.0, rng, 0.4)))[:, None])
+    columns.append(((muscle**2) * _MUSCLE * restless * np.exp(slow_course(n, 20.0, rng, 0.4)))[:, None])
     return np.concatenate(columns, axis=1).astype(np.float32)
 
 
@@ -130,14 +135,14 @@ def component_spectra(subject: Subject, seen: Derivation) -> NDArray[np.float32]
     freq = frequencies(RATE)
     rows = []
     small = float(np.log(subject.slow_wave_gain))
-    for level, slope, share in zip(_LEVEL, _SLOPE, _SLOPE_BY_SLOW_WAVES, strict=True):
+    for level, slope, share, knee in zip(_LEVEL, _SLOPE, _SLOPE_BY_SLOW_WAVES, _KNEE, strict=True):
         steep = slope + seen.slope + subject.slope_shift + share * small
-        bend = np.sqrt(freq**2 + 0.4**2) / 10.0  # the slope ends below half a hertz
+        bend = np.sqrt(freq**2 + knee**2) / 10.0
         rows.append(level * seen.background**2 * bend**-steep / (1 + (freq / 60.0) ** 4))
-    rows.append(seen.theta**2 * _peak(freq, 5.8, 1.1))
+    rows.append((seen.theta * subject.theta_gain) ** 2 * _peak(freq, 5.8, 1.1))
     rows.append(seen.alpha**2 * _peak(freq, subject.alpha_frequency, 0.75))
-    rows.append(seen.sigma**2 * _peak(freq, subject.spindle_frequency, 0.8))
-    rows.append(seen.beta**2 * _peak(freq, 20.0, 4.5))
+    rows.append((seen.sigma * subject.sigma_gain) ** 2 * _peak(freq, subject.spindle_frequency, 0.8))
+    rows.append((seen.beta * subject.beta_gain) ** 2 * _peak(freq, 20.0, 4.5))
     rows.append(seen.frontal_alpha**2 * _peak(freq, 10.0, 1.4))
     scalp = (freq / 28.0) ** 3 / (1 + (freq / 28.0) ** 3) / (1 + (freq / 90.0) ** 2)
     rows.append(seen.muscle**2 * scalp / (scalp.sum() * (freq[1] - freq[0])))

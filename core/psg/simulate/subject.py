@@ -87,6 +87,14 @@ class Subject:
     """Depth of the waxing and waning of breathing while falling asleep, 0 to 1."""
     sighs: float = 4.0
     """Sighs an hour."""
+    theta_gain: float = 1.0
+    """Factor on the amplitude of the theta rhythms."""
+    sigma_gain: float = 1.0
+    """Factor on the amplitude of the sigma activity outside spindles."""
+    beta_gain: float = 1.0
+    """Factor on the amplitude of the beta rhythms."""
+    restlessness: float = 0.5
+    """How much the EEG of wake swells and falls with small movements: spread (natural log) of its power."""
 
 
 def draw_subject(rng: np.random.Generator) -> Subject:
@@ -113,14 +121,14 @@ def draw_subject(rng: np.random.Generator) -> Subject:
     subject = Subject(
         age=round(age, 1),
         sex=sex,
-        eeg_gain=float(rng.lognormal(-0.1, 0.17)) * (1.08 if sex == "F" else 1.0),
-        slow_wave_gain=float(rng.lognormal(np.log(1.1 - 0.45 * old), 0.15)),
-        alpha_gain=float(rng.lognormal(-0.05, 0.35)),
+        eeg_gain=float(rng.lognormal(-0.03, 0.22)) * (1.08 if sex == "F" else 1.0),
+        slow_wave_gain=float(rng.lognormal(np.log(1.1 - 0.45 * old), 0.2)),
+        alpha_gain=float(rng.lognormal(-0.12, 0.48)),
         alpha_frequency=float(np.clip(rng.normal(10.3 - 1.0 * old, 0.6), 8.2, 11.8)),
         spindle_frequency=float(np.clip(rng.normal(13.2, 0.45), 12.0, 14.4)),
         spindle_density=float(np.clip(rng.normal(4.2 - 2.0 * old, 1.0), 0.8, 8.0)),
         spindle_amplitude=float(np.clip(rng.normal(29 - 6 * old, 5), 14, 44)),
-        slope_shift=float(rng.normal(0.02 - 0.06 * old, 0.075)),
+        slope_shift=float(rng.normal(0.02 - 0.06 * old, 0.17)),
         emg_tone=float(rng.lognormal(np.log(12.0), 0.4)),
         heart_rate=float(np.clip(rng.normal(62 + (3 if sex == "F" else 0), 8), 44, 88)),
         rsa=float(rng.lognormal(np.log(4.5 - 3.2 * old), 0.35)),
@@ -156,4 +164,8 @@ def _with_habits(rng: np.random.Generator, subject: Subject, steady: float) -> S
         expired_peak=float(np.clip(rng.normal(0.85, 0.15), 0.5, 1.25)),
         onset_waxing=float(np.clip(rng.normal(0.15, 0.25), 0.0, 0.8)),
         sighs=float(rng.gamma(3.0, 1.6)),
+        theta_gain=float(rng.lognormal(-0.12, 0.35)),
+        sigma_gain=float(rng.lognormal(-0.1, 0.3)),
+        beta_gain=float(rng.lognormal(-0.12, 0.38)),
+        restlessness=float(rng.lognormal(np.log(0.5), 0.35)),
     )

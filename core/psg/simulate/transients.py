@@ -19,6 +19,10 @@ SLOW_WAVE_UV = 75.0
 """µV peak to peak at which a wave counts as a slow wave (AASM; frontal derivations)."""
 
 
+_SLOW_WAVE = 101.0  # µV, median of the slow waves of N3 in a sleeper of gain 1
+_LEAST_SEEN = 0.65  # gain below which stretches of small slow waves are not scored as N3
+
+
 @dataclass(frozen=True)
 class Transients:
     """The waves of a night, each tuple in order of onset."""
@@ -71,10 +75,12 @@ def _slow_waves(rng: np.random.Generator, subject: Subject, states: NDArray[np.i
     """Slow waves that follow one another in N3, rare in N2."""
     total = len(states) * BIN_SECONDS
     count = int(total / 0.9)
-    duration = np.clip(rng.normal(1.1, 0.2, count), 0.7, 1.9)
+    duration = np.clip(rng.lognormal(np.log(0.93), 0.25, count), 0.55, 2.0)
     onset = np.cumsum(duration + rng.exponential(0.22, count))
     tide = slow_course(len(states), 25.0, rng, 0.22)
     depth = np.minimum(0.06 * np.exp(slow_course(len(states), 120.0, rng, 0.8)), 0.14)  # N2: under the fifth of N3
+    seen = subject.eeg_gain * subject.slow_wave_gain
+    deep = subject.slow_wave_gain * (1 + (_LEAST_SEEN / seen) ** 4) ** 0.25  # of N3, which is scored by its height
     waves = []
     for at, length, chance, noise in zip(onset, duration, rng.random(count), rng.standard_normal(count), strict=True):
         if at + length > total - 1:
@@ -82,8 +88,8 @@ def _slow_waves(rng: np.random.Generator, subject: Subject, states: NDArray[np.i
         here = int(at / BIN_SECONDS)
         state = states[here]
         if (state == N3 and chance < 0.9) or (state == N2 and chance < depth[here]):
-            size = 92.0 * subject.slow_wave_gain * np.exp(0.32 * noise + tide[here]) * (0.75 if state == N2 else 1.0)
-            size = float(np.clip(size, 30, 330))
+            size = (deep if state == N3 else 0.75 * subject.slow_wave_gain) * np.exp(0.32 * noise + tide[here])
+            size = float(np.clip(_SLOW_WAVE * size, 30, 400))
             waves.append(
                 Span(
                     "slow_wave",
@@ -189,13 +195,19 @@ def seen_sizes(trace: NDArray[np.float32], rate: float, waves: Sequence[Span]) -
     Returns
     -------
     numpy.ndarray
-        µV from the lowest to the highest point between onset and end, 0.3 to 4 Hz, shape (waves,).
+        µV from the trough between onset and end to the highest point after it, 0.25 to 2.5 Hz (the AASM's slow wave has
+        0.5 to 2 Hz), shape (waves,).
     """
     step = round(rate / 32)
     coarse = trace[: len(trace) // step * step].reshape(-1, step).mean(axis=1, dtype=np.float64)
-    slow = signal.sosfiltfilt(signal.butter(2, [0.3, 4.0], "band", fs=32.0, output="sos"), coarse)
-    sizes = [float(np.ptp(slow[round(32 * w.onset) : round(32 * w.end) + 1])) for w in waves]
-    return np.asarray(sizes, dtype=np.float64)
+    slow = signal.sosfiltfilt(signal.butter(2, [0.25, 2.5], "band", fs=32.0, output="sos"), coarse)
+    return np.array([_height(slow[round(32 * w.onset) : round(32 * w.end) + 1]) for w in waves], dtype=np.float64)
+
+
+def _height(wave: NDArray[np.float64]) -> float:
+    """From the trough of a wave to the peak after it."""
+    trough = int(np.argmin(wave))
+    return float(wave[trough:].max() - wave[trough])
 
 
 def _arch(x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -211,9 +223,9 @@ def _spindle_wave(t: NDArray[np.float32], wave: Span) -> NDArray[np.float32]:
 
 def _slow_wave(t: NDArray[np.float32], wave: Span) -> NDArray[np.float32]:
     """Down state, then a longer up state."""
-    turn = 0.44 * wave.duration
-    down = -0.58 * _arch(t / turn)
-    return np.asarray(down + 0.42 * _arch((t - turn) / (wave.duration - turn)))
+    turn = 0.4 * wave.duration
+    down = -0.67 * _arch(t / turn)
+    return np.asarray(down + 0.33 * _arch((t - turn) / (wave.duration - turn)))
 
 
 def _k_wave(t: NDArray[np.float32], wave: Span) -> NDArray[np.float32]:
