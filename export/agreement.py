@@ -12,6 +12,7 @@ from core.errors import ModelError
 from core.inference.bundle import Bundle, load_bundle
 from core.inference.decoding import Decoded, greedy
 from core.inference.drafts import Draft
+from core.inference.embedding import encode_rows, own_context
 from core.inference.engine import Engine
 from core.inference.figures import staging_figures
 from core.inference.staging import stage_anchors, stage_evidence
@@ -19,6 +20,7 @@ from core.inference.studies import StudyOptions, open_study
 from core.language.read_back import CaptionFacts, read_back
 from core.psg.simulate.night import NightOptions, simulate_night
 from core.psg.simulate.write_edf import write_night
+from core.psg.store import PreparedStudy
 
 SEED, HOURS = 20, 2.0
 """Of the simulated night: long enough for every stage."""
@@ -74,14 +76,14 @@ def agreement(full: Path, small: Path) -> Agreement:
         Figures on a simulated night that is the same every time.
     """
     bundles = [load_bundle(folder) for folder in (full, small)]
-    signals, present = _night(bundles[0])
-    read = [_read(bundle, signals, present) for bundle in bundles]
+    study, rows = _night(bundles[0])
+    read = [_read(bundle, study, rows) for bundle in bundles]
     (one, stages, texts), (other, other_stages, other_texts) = read
     cosines = np.sum(one.astype(np.float64) * other.astype(np.float64), axis=1)
     told = [(_facts(a), _facts(b)) for a, b in zip(texts, other_texts, strict=True)]
     facts = sum(len(a) + len(b) for a, b in told)
     return Agreement(
-        epochs=len(signals),
+        epochs=len(rows),
         captions=len(texts),
         embedding_cosine_mean=float(cosines.mean()),
         embedding_cosine_least=float(cosines.min()),
@@ -117,28 +119,27 @@ class _Text(Draft):
     domain: str = ""
 
 
-def _night(bundle: Bundle) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Give epochs `[n, C, 1920]` of the simulated night, and which channels are there."""
+def _night(bundle: Bundle) -> tuple[PreparedStudy, NDArray[np.intp]]:
+    """Give the simulated night, and the epochs of it that are compared, [n]."""
     with tempfile.TemporaryDirectory(prefix=".sleepcli-") as folder:
         path = write_night(simulate_night(SEED, NightOptions(hours=HOURS)), Path(folder), "night")
-        study = open_study(path, StudyOptions(look_for_scoring=False, measured=False))
-        rows = np.arange(0, study.n_epochs, EVERY)
-        return study.stack(bundle.channels, rows), study.present(bundle.channels, rows)
+        study = open_study(path, StudyOptions(look_for_scoring=False, measured=bool(bundle.measured)))
+        return study, np.arange(0, study.n_epochs, EVERY)
 
 
 def _read(
-    bundle: Bundle, signals: NDArray[np.float32], present: NDArray[np.float32]
+    bundle: Bundle, study: PreparedStudy, epochs: NDArray[np.intp]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64] | None, list[_Text]]:
     """Give embeddings, stages by the prompts, and captions."""
     engine = Engine(bundle, "cpu")
-    embeddings, tokens = engine.encode(signals, present)
+    embeddings, tokens = encode_rows(study, engine, epochs, own_context(study, engine))
     if bundle.tokenizer is None:
         return embeddings, None, []
     stages = stage_evidence(embeddings, stage_anchors(engine), bundle.staging).argmax(axis=1)
     if not engine.writes:
         return embeddings, stages, []
     large = float32_bytes(bundle) > WRITTEN_WEIGHTS
-    rows = np.linspace(0, len(signals) - 1, FEW if large else len(signals)).round().astype(np.intp)
+    rows = np.linspace(0, len(epochs) - 1, FEW if large else len(epochs)).round().astype(np.intp)
     asked = [(row, domain) for domain in range(len(bundle.domains)) for row in rows]
     written: list[Decoded] = greedy(engine, tokens, [d for _, d in asked], epochs=[int(row) for row, _ in asked])
     texts = [

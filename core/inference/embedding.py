@@ -32,9 +32,7 @@ def embed_study(study: PreparedStudy, engine: Engine) -> NDArray[np.float32]:
     ndarray
         [N, D] float32, L2-normalised.
     """
-    context = None
-    if engine.bundle.measured:
-        context = night_context(study, engine, measurements_of(study), event_probabilities(study, engine))
+    context = own_context(study, engine)
     rows = np.empty((study.n_epochs, engine.bundle.embed_dim), np.float32)
     for first in range(0, study.n_epochs, engine.batch):
         part = slice(first, min(first + engine.batch, study.n_epochs))
@@ -49,6 +47,13 @@ def encode_rows(
     channels = engine.bundle.channels
     beside = None if context is None else context.rows(rows)
     return engine.encode(study.stack(channels, rows), study.present(channels, rows), beside)
+
+
+def own_context(study: PreparedStudy, engine: Engine) -> Context | None:
+    """Gather what the model is shown of a study beside its signals; None for a model that is shown signals alone."""
+    if not engine.bundle.measured:
+        return None
+    return night_context(study, engine, measurements_of(study), event_probabilities(study, engine))
 
 
 def night_context(

@@ -74,7 +74,8 @@ def time_study(path: Path, load: Callable[[], Engine]) -> Iterator[Timing]:
     measured, seconds = _timed(lambda: open_study(path, StudyOptions(look_for_scoring=False)))
     yield _timing("measure", (seconds[0] - prepared[0], seconds[1] - prepared[1]), epochs, "epochs")
     engine.encode(study.stack(engine.bundle.channels, slice(0, 1)))  # the first call opens the session
-    yield _timing("embed", _timed(lambda: embed_study(study, engine))[1], epochs, "epochs")
+    embedded = measured if engine.bundle.measured else study
+    yield _timing("embed", _timed(lambda: embed_study(embedded, engine))[1], epochs, "epochs")
     if engine.writes:
         rows, seconds = _timed(lambda: list(caption_study(measured, engine, CaptionOptions(use_scoring=False))))
         yield _timing("caption", seconds, sum(len(row.captions) for row in rows), "captions")
