@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from core.psg.channels import CHANNELS
 from core.psg.preprocess import EPOCH_SECONDS, Trace
 from core.psg.quality import State
+from core.psg.runs import run_edges
 
 COLUMNS = {channel.name: column for column, channel in enumerate(CHANNELS)}
 LEAST_VALID = 0.5
@@ -123,10 +124,11 @@ def sampled(
         return None
     size = n_epochs * EPOCH_SECONDS * rate
     native = np.asarray(trace.samples, dtype=np.float32)
-    valid = nearest(np.isfinite(native), trace.rate, rate, size)
+    known = np.isfinite(native)
+    valid = nearest(known, trace.rate, rate, size)
     usable &= valid.reshape(n_epochs, -1).mean(axis=1) >= LEAST_VALID
     valid &= np.repeat(usable, EPOCH_SECONDS * rate)
-    resampled = bridged(native)
+    resampled = native if known.all() else bridged(native)
     if trace.rate != rate:
         resampled = np.asarray(soxr.resample(resampled, trace.rate, rate), dtype=np.float32)
     fitted = np.zeros(size, dtype=np.float32)
@@ -136,11 +138,19 @@ def sampled(
 
 def nearest(values: NDArray[np.bool_], rate: float, wanted: float, size: int) -> NDArray[np.bool_]:
     """Carry a mask from one rate to another; beyond its end it is False."""
-    places = np.floor((np.arange(size) + 0.5) * rate / wanted).astype(np.int64)
-    inside = places < len(values)
     carried = np.zeros(size, dtype=bool)
-    carried[inside] = values[places[inside]]
+    starts, ends = (_first_from(edges, rate / wanted) for edges in run_edges(values))
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        carried[start:end] = True
     return carried
+
+
+def _first_from(edges: NDArray[np.int64], step: float) -> NDArray[np.int64]:
+    """Find, for each index of a mask, the first sample of another rate whose middle does not lie before it."""
+    first = np.ceil(edges / step - 0.5).astype(np.int64)
+    first -= np.floor((first - 0.5) * step) >= edges  # rounding may have gone one too far, either way
+    first += np.floor((first + 0.5) * step) < edges
+    return np.maximum(first, 0)
 
 
 def per_epoch(

@@ -77,17 +77,16 @@ def detect_breaths(channel: Sampled) -> Breaths:
 
 def _half_way_up(narrow: NDArray[np.float64], peaks: NDArray[np.int64]) -> NDArray[np.float64]:
     """Find, before each peak, where the signal has last risen half way from its trough; in samples."""
-    answer = np.empty(len(peaks))
-    before = 0
-    for place, peak in enumerate(peaks.tolist()):
-        rise = narrow[before : peak + 1]
-        level = (rise.min() + rise[-1]) / 2
-        below = np.flatnonzero(rise < level)
-        last = int(below[-1]) if len(below) and below[-1] < len(rise) - 1 else len(rise) - 2
-        step = rise[last + 1] - rise[last]
-        answer[place] = before + last + ((level - rise[last]) / step if step > 0 else 0.0)
-        before = peak
-    return answer
+    if not len(peaks):
+        return np.empty(0)
+    before = np.concatenate([[0], peaks[:-1]])
+    rises = narrow[: peaks[-1]]
+    level = (np.minimum.reduceat(rises, before) + narrow[peaks]) / 2
+    below = rises < np.repeat(level, peaks - before)
+    last = np.maximum.reduceat(np.where(below, np.arange(len(rises)), -1), before)
+    last = np.where(last < 0, peaks - 1, last)
+    step = narrow[last + 1] - narrow[last]
+    return np.asarray(last + np.where(step > 0, (level - narrow[last]) / np.where(step > 0, step, 1.0), 0.0))
 
 
 def breath_rate(

@@ -243,21 +243,19 @@ def measure_cardiac(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_ep
 
 def _beats_of(ecg: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Find beats in one unbroken stretch at ``ECG_RATE``; returns seconds and prominences."""
-    wide, narrow = (
-        np.asarray(
-            signal.sosfiltfilt(signal.butter(2, band, "bandpass", fs=ECG_RATE, output="sos"), ecg), dtype=np.float64
-        )
-        for band in (WIDE_BAND, NARROW_BAND)
-    )
-    size = np.abs(wide)
+    size = _band(ecg, WIDE_BAND)
+    np.abs(size, out=size)
     blocks = size[: len(size) // (2 * ECG_RATE) * 2 * ECG_RATE].reshape(-1, 2 * ECG_RATE)
     ceiling = 3.0 * np.median(blocks.max(axis=1))
     if ceiling <= 0:
         return np.empty(0), np.empty(0)
-    size = np.minimum(size, ceiling)  # a movement must not teach the detector its height
+    np.minimum(size, ceiling, out=size)  # a movement must not teach the detector its height
     rough = np.asarray(sleepecg.detect_heartbeats(size, ECG_RATE), dtype=np.int64)
     energy = ndimage.uniform_filter1d(size, round(SMOOTHING * ECG_RATE))
+    del size, blocks  # these arrays are as long as the night
     peaks = _completed(energy, _thinned(energy, _climbed(energy, rough, CLIMB)))
+    del energy
+    narrow = _band(ecg, NARROW_BAND)
     reach = round(SHARPENING * ECG_RATE)
     peaks = peaks[(peaks > reach) & (peaks < len(ecg) - reach - 1)]
     if len(peaks) < 3:
@@ -270,7 +268,13 @@ def _beats_of(ecg: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np
     bend = before - 2 * at + after
     shift = np.where(bend != 0, 0.5 * (before - after) / np.where(bend != 0, bend, 1.0), 0.0)
     times = (peaks + np.clip(shift, -0.5, 0.5)) / ECG_RATE
-    return times, around.max(axis=1) / _between(np.minimum(np.abs(narrow), ceiling), peaks)
+    np.minimum(np.abs(narrow, out=narrow), ceiling, out=narrow)
+    return times, around.max(axis=1) / _between(narrow, peaks)
+
+
+def _band(ecg: NDArray[np.float32], band: tuple[float, float]) -> NDArray[np.float64]:
+    sections = signal.butter(2, band, "bandpass", fs=ECG_RATE, output="sos")
+    return np.asarray(signal.sosfiltfilt(sections, ecg), dtype=np.float64)
 
 
 def _climbed(energy: NDArray[np.float64], rough: NDArray[np.int64], seconds: float) -> NDArray[np.int64]:
@@ -329,10 +333,12 @@ def _between(size: NDArray[np.float64], peaks: NDArray[np.int64]) -> NDArray[np.
     quiet = np.ones(len(size), dtype=bool)
     for offset in range(-round(0.12 * ECG_RATE), round(0.12 * ECG_RATE) + 1):
         quiet[np.clip(peaks + offset, 0, len(size) - 1)] = False
-    energy = np.concatenate([[0.0], np.cumsum(np.where(quiet, size**2, 0.0))])
-    counts = np.concatenate([[0], np.cumsum(quiet)])
+    power = np.where(quiet, size, 0.0)
+    np.square(power, out=power)
+    energy = np.concatenate([[0.0], np.cumsum(np.add.reduceat(power, peaks))])  # before each beat, from the first on
+    counts = np.concatenate([[0], np.cumsum(np.add.reduceat(quiet, peaks, dtype=np.int64))])
     places = np.arange(len(peaks))
-    first, last = peaks[np.maximum(places - 5, 0)], peaks[np.minimum(places + 5, len(peaks) - 1)]
+    first, last = np.maximum(places - 5, 0), np.minimum(places + 5, len(peaks) - 1)
     mean = (energy[last] - energy[first]) / np.maximum(counts[last] - counts[first], 1)
     return np.asarray(np.sqrt(np.maximum(mean, 1e-20)))
 

@@ -1,6 +1,6 @@
 """What the central EEG shows: band powers, slow waves, spindles."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -142,7 +142,12 @@ def detect_spindles(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_ep
     Spindles
         In order of time; empty without a usable EEG.
     """
-    central = _mean_central(traces, states, n_epochs)
+    return _spindles([sampled(traces, states, name, EEG_RATE, n_epochs) for name in CENTRAL.values()])
+
+
+def _spindles(channels: Sequence[Sampled | None]) -> Spindles:
+    """Find the spindles in the mean of channels at ``EEG_RATE``."""
+    central = _mean(channels)
     if central is None:
         return Spindles(np.empty(0), np.empty(0), np.empty(0))
     rate = central.rate
@@ -186,8 +191,8 @@ def measure_eeg(
     values: dict[str, NDArray[np.float64]] = {}
     counts, amplitudes = np.full(n_epochs, np.nan), np.full(n_epochs, np.nan)
     any_usable = np.zeros(n_epochs, dtype=bool)
-    for short, name in CENTRAL.items():
-        channel = sampled(traces, states, name, EEG_RATE, n_epochs)
+    channels = [sampled(traces, states, name, EEG_RATE, n_epochs) for name in CENTRAL.values()]
+    for (short, name), channel in zip(CENTRAL.items(), channels, strict=True):
         usable = np.zeros(n_epochs, dtype=bool) if channel is None else channel.usable
         any_usable |= usable
         powers = {} if channel is None else relative_band_powers(channel.epochs(), channel.rate)
@@ -200,7 +205,7 @@ def measure_eeg(
             first = usable & np.isnan(counts)
             counts = np.where(first, found, counts)
             amplitudes = np.where(first, ratio(sums, found), amplitudes)
-    spindles = detect_spindles(traces, states, n_epochs)
+    spindles = _spindles(channels)
     found, durations = per_epoch(spindles.onsets, spindles.durations, n_epochs)
     _, frequencies = per_epoch(spindles.onsets, spindles.frequencies, n_epochs)
     values["slow_wave_count"], values["slow_wave_amplitude"] = counts, amplitudes
@@ -210,16 +215,18 @@ def measure_eeg(
     return values
 
 
-def _mean_central(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epochs: int) -> Sampled | None:
-    both = [sampled(traces, states, name, EEG_RATE, n_epochs) for name in CENTRAL.values()]
-    present = [channel for channel in both if channel is not None]
+def _mean(channels: Sequence[Sampled | None]) -> Sampled | None:
+    """Give the mean of those channels that are valid at each sample."""
+    present = [channel for channel in channels if channel is not None]
     if not present:
         return None
-    weights = np.sum([channel.valid for channel in present], axis=0)
-    total = np.sum([channel.samples * channel.valid for channel in present], axis=0)
-    mean = (total / np.maximum(weights, 1)).astype(np.float32)
+    weights = np.zeros(len(present[0].valid), np.uint8)
+    total = np.zeros(len(weights), np.float32)
+    for channel in present:
+        weights += channel.valid
+        total += channel.samples * channel.valid
     usable = np.any([channel.usable for channel in present], axis=0)
-    return Sampled(samples=mean, valid=weights > 0, rate=EEG_RATE, usable=usable)
+    return Sampled(samples=total / np.maximum(weights, 1), valid=weights > 0, rate=EEG_RATE, usable=usable)
 
 
 def _band(channel: Sampled, low: float, high: float) -> NDArray[np.float64]:
