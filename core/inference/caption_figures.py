@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,10 @@ Atom = tuple[str, str]
 """A fact: its kind, and what it says."""
 KINDS = ("all facts", "stage", "event", "trend", "value", "slot", "missing")
 WRITTEN, PRINTED = "as the decoder writes it", "as it is printed"
+TIME_TOLERANCE = 2.0
+"""Seconds within which the end of an event is right. An event of which less lies in an epoch, and which the caption of
+that epoch alone tells or alone leaves out, has its end a little to one side or the other of the border: it does not
+count."""
 TEXTS_FOR_OVERLAP = 1000
 """Captions that texts are compared on, at most."""
 
@@ -75,6 +79,19 @@ def atoms_of(found: CaptionFacts) -> set[Atom]:
     if found.no_events:
         atoms.add(("event", "none"))
     return atoms
+
+
+def without_touches(side: CaptionFacts, other: CaptionFacts) -> CaptionFacts:
+    """Leave out the events that one side alone tells and that touch the epoch for less than `TIME_TOLERANCE`.
+
+    Where no event is left, the side says that there is none.
+    """
+    lengths: dict[str, float] = {}
+    for event in side.events:
+        lengths[event.type] = lengths.get(event.type, 0.0) + event.duration
+    shared = {event.type for event in other.events}
+    kept = tuple(event for event in side.events if event.type in shared or lengths[event.type] >= TIME_TOLERANCE)
+    return replace(side, events=kept, no_events=side.no_events or (bool(side.events) and not kept))
 
 
 def caption_table(read: Sequence[Read], slots: bool, scorers: Scorers, draws: int = 500) -> list[Line]:
@@ -132,7 +149,7 @@ def _fact_lines(domain: str, name: str, texts: Sequence[_Text], draws: int) -> l
     """Precision and recall of each kind of fact, against the epoch's own facts and, for chance, another's."""
     subjects = [text.subject for text in texts]
     order = np.random.default_rng(0).permutation(len(texts))
-    stated, true = ([atoms_of(facts) for facts in side] for side in _sides(texts))
+    stated, true = _sides(texts)
     every, counts = _counts(subjects, stated, true)
     _, others = _counts(subjects, stated, [true[place] for place in order])
     lines: list[Line] = []
@@ -161,14 +178,15 @@ def _share(counts: NDArray[np.int64], part: int) -> float:
 
 
 def _counts(
-    subjects: Sequence[str], stated: Sequence[set[Atom]], true: Sequence[set[Atom]]
+    subjects: Sequence[str], stated: Sequence[CaptionFacts], true: Sequence[CaptionFacts]
 ) -> tuple[list[str], NDArray[np.int64]]:
     """Count facts by subject and kind, [S, 7, 3]: stated, true, both."""
     every = sorted(set(subjects))
     place = {name: index for index, name in enumerate(every)}
     table = np.zeros((len(every), len(KINDS), 3), np.int64)
     for subject, mine, theirs in zip(subjects, stated, true, strict=True):
-        for column, atoms in enumerate((mine, theirs, mine & theirs)):
+        told, right = atoms_of(without_touches(mine, theirs)), atoms_of(without_touches(theirs, mine))
+        for column, atoms in enumerate((told, right, told & right)):
             table[place[subject], 0, column] += len(atoms)
             for kind, _ in atoms:
                 table[place[subject], KINDS.index(kind), column] += 1

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core.errors import StudyError, UsageError
-from core.inference.caption_figures import PRINTED, WRITTEN, Line, Read, caption_table
+from core.inference.caption_figures import PRINTED, WRITTEN, Line, Read, caption_table, without_touches
 from core.inference.engine import Engine
 from core.inference.evaluation import Evaluation, evaluate
 from core.inference.evaluation_figures import write_pictures
@@ -18,6 +18,7 @@ from core.inference.event_evaluation import named
 from core.inference.figures import stage_indices, staging_figures
 from core.inference.judged import EvaluationOptions, Judged, Row, judge
 from core.inference.text_overlap import open_scorers
+from core.language.read_back import read_back
 from core.psg.scoring import STAGES, Event, Scoring
 from core.psg.store import PreparedStudy
 from tests.core.inference.conftest import MakeStudy
@@ -166,3 +167,14 @@ def test_what_a_worker_judged_comes_back_whole(judged: list[Judged]) -> None:
     back = pickle.loads(pickle.dumps(judged[0]))
     assert back.facts == judged[0].facts
     assert back.subject == judged[0].subject
+
+
+def test_an_event_that_only_touches_the_epoch_counts_neither_way() -> None:
+    end = read_back("N2. An arousal from 28.5 to 30.0 s.", "stage_event")
+    whole = read_back("N2. An arousal from 27.0 to 30.0 s.", "stage_event")
+    none = read_back("N2. No events.", "stage_event")
+    assert without_touches(end, none).no_events
+    assert not without_touches(end, none).events
+    assert without_touches(whole, none).events == whole.events  # 3 s
+    assert without_touches(end, whole).events == end.events  # both tell it
+    assert without_touches(none, end) == none
