@@ -1,7 +1,7 @@
 """What airflow and effort show: breaths, their rate, size and shape."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,15 @@ SHORTEST_BREATH = 1.4  # s
 LEAST_HEIGHT = 0.25  # of the breaths around; smaller waves are noise or the remains of an apnea
 LONGEST_BREATH = 10.0  # s; a longer pause is an apnea (AASM), not a breath interval
 # Of the median interval: outside, a breath was missed (2, and less when breathing is uneven) or split. The breaths of
-# wake vary by a fifth (standard deviation), so that one in fifty is 1.5 medians long, and has to count.
+# wake vary by a fifth (standard deviation), so that one in fifty is 1.5 medians long, and has to count; where they vary
+# more, all within so many robust standard deviations of the log interval do.
 TYPICAL = (0.5, 1.75)
+TYPICAL_SPREADS = 3.5
+AROUND = 21  # intervals over which the spread is taken
+# A nasal cannula shows the flow to the power of 1.75 or so (Farré et al. 2001 take its square root to have flow again):
+# a shallow breath next to deep ones all but vanishes. With this power of the signal it is a breath again; flow and
+# thermistor only gain by it.
+FLOW_POWER = 0.6
 HALF_INSPIRATION = 0.2  # of a breath: inspiration takes two fifths, and effort, which follows volume, is then half up
 LEAST_INTERVALS = 2  # under a rate; a spread needs one more, a shape is the mean of three breaths
 LEAST_BREATHS = 3
@@ -44,7 +51,7 @@ class Breaths:
     """Shape (breaths,), from trough to peak in the channel's unit."""
 
 
-def detect_breaths(channel: Sampled) -> Breaths:
+def detect_breaths(channel: Sampled, power: float = 1.0) -> Breaths:
     """Find the breaths of an airflow or effort channel.
 
     A breath is a peak of the 0.08 to 0.75 Hz signal, at least 1.4 s from the next and at least a quarter as high
@@ -54,13 +61,15 @@ def detect_breaths(channel: Sampled) -> Breaths:
     ----------
     channel
         Airflow or effort at ``BREATH_RATE``, any unit.
+    power
+        To which the size of the 0.05 to 3 Hz signal is taken first; below 1, shallow breaths stand nearer to deep ones.
 
     Returns
     -------
     Breaths
         In order of time; none where the channel is not valid.
     """
-    narrow = _band(channel, BAND)
+    narrow = _band(channel if power == 1.0 else _compressed(channel, power), BAND)
     peaks, found = signal.find_peaks(
         narrow, distance=SHORTEST_BREATH * channel.rate, prominence=1e-9, wlen=20 * channel.rate
     )
@@ -73,6 +82,17 @@ def detect_breaths(channel: Sampled) -> Breaths:
     kept = (heights >= LEAST_HEIGHT * usual) & (peaks > 0)
     peaks, heights = peaks[kept], heights[kept]
     return Breaths(_half_way_up(narrow, peaks) / channel.rate, heights)
+
+
+def _compressed(channel: Sampled, power: float) -> Sampled:
+    """Take the size of a signal around its zero to a power; the median size stays 1."""
+    wide = _band(channel, WIDE_BAND)
+    size = np.abs(wide)
+    usual = float(np.median(size[channel.valid])) if channel.valid.any() else 0.0
+    if usual == 0.0:
+        return channel
+    samples = np.sign(wide) * (size / usual) ** power
+    return replace(channel, samples=samples.astype(channel.samples.dtype))
 
 
 def _half_way_up(narrow: NDArray[np.float64], peaks: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -108,7 +128,8 @@ def breath_rate(
     -------
     tuple[NDArray[np.float64], NDArray[np.float64]]
         Rate in breaths a minute: 60 over the mean of the typical intervals (0.5 to 1.75 times the median of the 15
-        around, at most 10 s) that begin in the epoch, so that an apnea or a missed breath does not lower it.
+        around, farther where breathing is uneven, at most 10 s) that begin in the epoch, so that an apnea or a missed
+        breath does not lower it.
         Variability in seconds: the standard deviation (n − 1) of the same intervals. Both (epochs,), NaN with fewer
         than 2 intervals (3 for the variability) or 12 s of them.
     """
@@ -116,7 +137,7 @@ def breath_rate(
     if len(intervals) < LEAST_INTERVALS:
         return np.full(n_epochs, np.nan), np.full(n_epochs, np.nan)
     around = ndimage.median_filter(intervals, size=15, mode="nearest")
-    typical = (intervals >= TYPICAL[0] * around) & (intervals <= TYPICAL[1] * around) & (intervals <= LONGEST_BREATH)
+    typical = _typical(intervals, around)
     starts, intervals = (times[:-1] - elapsed * around)[typical], intervals[typical]
     counts, sums = per_epoch(starts, intervals, n_epochs)
     _, squares = per_epoch(starts, intervals**2, n_epochs)
@@ -124,6 +145,15 @@ def breath_rate(
     rate = np.where(enough, 60.0 * ratio(counts.astype(np.float64), sums), np.nan)
     variance = ratio(np.maximum(squares - sums * ratio(sums, counts), 0.0), counts - 1)
     return rate, np.where(enough & (counts > LEAST_INTERVALS), np.sqrt(variance), np.nan)
+
+
+def _typical(intervals: NDArray[np.float64], around: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Intervals that are one breath each, given the medians around them."""
+    deviation = np.log(intervals / around)
+    spread = 1.4826 * ndimage.median_filter(np.abs(deviation), size=AROUND, mode="nearest")
+    low = np.minimum(np.log(TYPICAL[0]), -TYPICAL_SPREADS * spread)
+    high = np.maximum(np.log(TYPICAL[1]), TYPICAL_SPREADS * spread)
+    return np.asarray((deviation >= low) & (deviation <= high) & (intervals <= LONGEST_BREATH))
 
 
 def flatness(channel: Sampled) -> NDArray[np.float64]:
@@ -209,7 +239,7 @@ def measure_breathing(
     for short, channel in channels.items():
         values[f"{short}_rate"] = values[f"{short}_variability"] = nothing
         if channel is not None:
-            breaths = detect_breaths(channel)
+            breaths = detect_breaths(channel, FLOW_POWER if short == "airflow" else 1.0)
             believed = channel.usable & (_breathing_share(channel) >= LEAST_SHARE)
             elapsed = 0.0 if short == "airflow" else HALF_INSPIRATION
             rate, variability = breath_rate(breaths.times, n_epochs, elapsed)

@@ -55,6 +55,21 @@ def test_uneven_breaths_all_count(name: str) -> None:
     assert np.mean(np.abs(rate - true)[1:-1] <= 0.5) >= 0.95
 
 
+def test_shallow_breaths_of_a_cannula_count() -> None:
+    """A nasal cannula shows flow to the power of 1.75: a third of a breath is a seventh of its pressure."""
+    rng = np.random.default_rng(5)
+    durations = 4 * np.exp(0.1 * rng.standard_normal(int(N * 30 / 3)))
+    onsets = np.cumsum(durations) - durations
+    depths = np.where(rng.random(len(onsets)) < 0.25, 0.33, 1.0)
+    breaths = np.searchsorted(onsets, TIME, side="right") - 1
+    flow = depths[breaths] * np.sin(2 * np.pi * (TIME - onsets[breaths]) / durations[breaths])
+    pressure = np.sign(flow) * np.abs(flow) ** 1.75 + 0.01 * rng.standard_normal(len(TIME))
+    began = (onsets / 30).astype(int)
+    true = np.array([60 / durations[began == epoch].mean() for epoch in range(N)])
+    rate = measure_breathing(traces(AF=pressure), STATES, N)["airflow_rate"]
+    assert np.mean(np.abs(rate - true)[1:-1] <= 0.5) >= 0.95
+
+
 def test_an_apnea_lowers_the_amplitude_and_not_the_rate() -> None:
     flow = breath(15.0) * np.where((TIME % 90 > 60) & (TIME % 90 < 85), 0.02, 1.0)
     values = measure_breathing(traces(AF=flow + 0.02 * RNG.standard_normal(len(TIME))), STATES, N)
