@@ -1,4 +1,4 @@
-"""Stages told once more by the night's own clusters: what wake or deep sleep looks like in this sleeper, at this lab."""
+"""Stages told once more by the night's own clusters: what wake or deep sleep looks like in this very sleeper."""
 
 from collections.abc import Sequence
 
@@ -37,9 +37,7 @@ def cluster_views(features: Sequence[NDArray[np.float32]]) -> NDArray[np.float64
     return np.concatenate([*eegs, features[0][:, 3 * bands : 5 * bands]], axis=1).astype(np.float64)
 
 
-def by_own_night(
-    told: NDArray[np.float64], views: NDArray[np.float64], seen: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def by_own_night(told: NDArray[np.float64], views: NDArray[np.float64], seen: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Tell a night's stages once more by a linear discriminant that is fitted to nothing but this night.
 
     The network's own probabilities say which epochs lie in which stage; a mean for each stage, one scatter for all
