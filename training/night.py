@@ -32,6 +32,7 @@ from training.night_stages import (
     stage_network,
     stage_scores,
     train_stages,
+    weigh,
 )
 from training.partial_nights import anchored, of_kept_epochs
 from training.ranges import check_numbers
@@ -199,12 +200,13 @@ def _stages(material: Material, options: NightOptions, meta: dict[str, Any]) -> 
     )
     for share in train_stages(net, learned, wishes, material.partial, done):
         yield NightEvent("stages", share)
+    weigh(net, wishes)
     without = left_out([*learned, *material.partial], wishes)
     judged = 1 < wishes.folds <= min(len(without), wishes.members)
     factor = fitting_sharpness(told_unseen(net, learned, wishes, without)) if judged else 1.0
     sharpen(net, factor)
     if wishes.shares:
-        expect_shares(net, learned, wishes.shares)
+        expect_shares(net, learned, wishes, material.partial)
     round_to_half(net)
     write_weights(options.out / STAGES_FILE, net.state_dict())
     figures: dict[str, Any] = {}

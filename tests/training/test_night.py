@@ -103,16 +103,33 @@ def test_scores_are_normalised_and_need_no_eog() -> None:
     assert np.exp(scores).sum(axis=1) == pytest.approx(1.0, abs=1e-5)
 
 
-def test_expected_shares_move_the_odds_of_a_stage_by_their_ratio() -> None:
-    from training.night_stages import expect_shares, stage_network
+@pytest.mark.parametrize("trimmed", [0.0, 1.0])
+def test_the_odds_of_a_stage_move_from_how_often_it_was_shown(trimmed: float) -> None:
+    from training.night_stages import StageSampler, expect_shares, stage_network
 
-    net, night = stage_network(replace(SMALL_STAGES, members=2)), course()
-    before = stage_scores(net, night, [0], with_eog=False)
-    own = np.bincount(night.stages, minlength=5) / len(night.stages)
-    expect_shares(net, [night], own * [1, 3, 1, 1, 1])
-    after = stage_scores(net, night, [0], with_eog=False)
-    odds = (after[:, 1] - after[:, 2]) - (before[:, 1] - before[:, 2])
-    assert odds == pytest.approx(np.log(3), abs=1e-4)
+    options = replace(SMALL_STAGES, members=1, plain=0, folds=1, batch=32, trimmed=trimmed, shares=(0.2,) * 5)
+    stages = np.r_[np.zeros(400, int), np.resize([1, 2, 3, 4], 200), np.zeros(400, int)]  # a long day around a nap
+    night = replace(course(1000), stages=stages)
+    net = stage_network(options)
+    before = net.networks()[0].output.bias.detach().numpy().copy()
+    expect_shares(net, [night], options)
+    moved = net.networks()[0].output.bias.detach().numpy() - before
+    sampler = StageSampler([night], options, seed=7)
+    drawn = np.concatenate([sampler()[1].numpy().ravel() for _ in range(300)])
+    shares = np.bincount(drawn[drawn >= 0], minlength=5) / (drawn >= 0).sum()
+    assert moved == pytest.approx(np.log(0.2 / shares), abs=0.15)
+    assert (shares[0] < 0.5) == (trimmed == 1.0)  # it is 0.8 of the night
+
+
+def test_plain_members_weigh_what_the_options_say() -> None:
+    from training.night_stages import stage_network, weigh
+
+    options = replace(SMALL_STAGES, members=3, plain=1, plain_weight=0.4)
+    net, features = stage_network(options), torch.randn(1, 40, N_FEATURES)
+    with torch.no_grad():
+        first, second, third = (net.only([index])(features) for index in range(3))
+        weigh(net, options)
+        assert torch.allclose(net(features), 0.4 * first + 0.3 * second + 0.3 * third, atol=1e-5)
 
 
 def test_events_that_no_shown_channel_can_show_teach_nothing(stores: tuple[Path, ...]) -> None:
