@@ -153,6 +153,10 @@ def json_line(row: Mapping[str, Any]) -> str:
 
 def finite(value: Any) -> Any:
     """Give a JSON value of plain Python types in which no figure is infinite or not a number."""
+    if isinstance(value, float):  # most of what a caption's line holds, then text
+        return round(float(value), 6) if isfinite(value) else None
+    if isinstance(value, str | int | None):
+        return value
     if isinstance(value, Mapping):
         return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -161,6 +165,4 @@ def finite(value: Any) -> Any:
         return finite(asdict(value))
     if isinstance(value, np.ndarray | np.generic):
         return finite(value.tolist())
-    if isinstance(value, float):
-        return round(value, 6) if isfinite(value) else None
     return value

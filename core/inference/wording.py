@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-from core.language.describe import fill_slots, sayable
+from core.language.describe import filled_sentences, sayable
 from core.language.facts import EpochFacts
 from core.language.grammar import sentence, sentences
 from core.language.read_back import CaptionFacts, read_back
@@ -37,7 +37,11 @@ def checked_text(text: str, facts: EpochFacts, domain: str) -> str:
         Empty where nothing may stand.
     """
     known = sayable(facts)
-    kept = [_checked_sentence(raw, known, domain) for raw in sentences(fill_slots(text, facts, domain))]
+    kept = [
+        sentence(raw) if measured else _checked_sentence(raw, known, domain)
+        for part, measured in filled_sentences(text, known, domain)
+        for raw in sentences(part)
+    ]
     return " ".join(dict.fromkeys(part for part in kept if part))
 
 
@@ -61,8 +65,9 @@ def tells_anything(text: str, domain: str) -> bool:
 
 def leaves_out_pulse(text: str, facts: EpochFacts) -> bool:
     """Whether a cardiac text says nothing of a heart rate that comes from the oximeter's pulse, which no model sees."""
-    told = read_back(text, "cardiac").values
-    return "ECG" in facts.sites and not any(name.startswith("heart_rate") for name in told)
+    if "ECG" not in facts.sites:
+        return False
+    return not any(name.startswith("heart_rate") for name in read_back(text, "cardiac").values)
 
 
 @lru_cache(maxsize=16384)

@@ -225,21 +225,39 @@ def fill_slots(text: str, facts: EpochFacts, domain: str | None = None) -> str:
     domain
         The caption's domain; by default the one that its sentences belong to.
     """
-    known = sayable(facts)
-    told: dict[str, str] = {}
+    return " ".join(part for part, _ in filled_sentences(text, sayable(facts), domain))
+
+
+def filled_sentences(text: str, known: EpochFacts, domain: str | None = None) -> list[tuple[str, bool]]:
+    """Write the measured values into a caption with slots; see `fill_slots`.
+
+    Parameters
+    ----------
+    text
+        A caption in slot form.
+    known
+        What may be told of the epoch, as `sayable` gives it.
+    domain
+        As of `fill_slots`.
+
+    Returns
+    -------
+    list
+        Each sentence, and whether it is one of the bank's with measured values and no other figure.
+    """
+    told: dict[str, tuple[str, bool]] = {}
     domains: list[str] = []
     for raw, about, found in _slot_sentences(text, domain):
         domains += about
         if found is None and not raw:
             continue
-        if found is not None:
-            key, filled = f"group {found.group.key}", _fill_told(found, known)
-        else:
-            key, filled = raw, _fill_other(raw, known)
+        key, filled = (
+            (f"group {found.group.key}", _fill_told(found, known)) if found else (raw, _fill_other(raw, known))
+        )
         if filled:
-            told.setdefault(key, filled)
+            told.setdefault(key, (filled, found is not None))
     chosen = domain or (domains[0] if domains else "stage_event")
-    return " ".join([*told.values(), *_absences(known, chosen, bool(told), None)])
+    return [*told.values(), *((part, False) for part in _absences(known, chosen, bool(told), None))]
 
 
 @lru_cache(maxsize=1024)
