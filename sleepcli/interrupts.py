@@ -36,7 +36,10 @@ def _terminate(*_: object) -> None:
     raise Terminated
 
 
-AT_ONCE: dict[signal.Signals, Callable[..., object]] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _terminate}
+AT_ONCE: dict[signal.Signals, Callable[..., object]] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: _terminate,
+}
 
 
 @contextmanager

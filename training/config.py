@@ -104,9 +104,7 @@ class ModelConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Give the configuration as values that JSON holds."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
-        }
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "ModelConfig":

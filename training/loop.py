@@ -26,6 +26,7 @@ from training import checkpoint
 from training.centring import centre
 from training.dataset import Batch
 from training.feed import Drawn, Feed, workers_of
+from training.no_number import check_loss, no_number
 from training.objective import Objective
 from training.optim import learning_rate
 from training.options import TrainOptions
@@ -182,17 +183,18 @@ def _step(
         batch = batch.to(run.device)
         if run.step == part == 0 and options.start is None:
             centre(run.model, batch, run.ranks)
-        for name, value in _backward(run, objective, (drawn, batch), part, clock.progress()).items():
+        losses = _backward(run, objective, (drawn, batch), part, clock.progress())
+        if not check_loss(losses["total"], batch.signals, run.ranks.rows(drawn[1]), run.training):
+            raise no_number("The loss", run, run.step)
+        for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + value / options.accumulate
-    if not math.isfinite(sums["total"]):
-        raise _no_number("The loss is", run, run.step)
     if options.sharded:
         average_the_rest(run.learned, run.ranks)
     clip_gradients(run.model.parameters(), options.clip)
     run.optimizer.step()
     run.optimizer.zero_grad(set_to_none=True)
     if not all_finite(run.learned.parameters(), run.ranks):  # then nothing of it is ever saved or published
-        raise _no_number("Some weight is", run)
+        raise no_number("Some weight", run)
     run.average.update(run.model)
     run.step += 1
     times.append(time.monotonic())
@@ -204,14 +206,6 @@ def _step(
         epochs_per_second=speed * options.batch_size * options.accumulate,
         progress=clock.progress(),
         eta_seconds=_eta(options, run.step, clock.seconds, speed),
-    )
-
-
-def _no_number(what: str, run: Run, ruined: int | None = None) -> SleepcliError:
-    kept = whats_kept(run.options.out, ruined)
-    return SleepcliError(
-        f"{what} not a number at step {run.step + 1}.",
-        f"Resume with a lower --learning-rate, or look at the data; {kept}",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from core.inference.figures import best_temperature, retrieval_figures, staging_figures
 from training.dataset import Batch
 from training.losses import positives_of
+from training.no_number import check_loss
 from training.objective import loss_terms
 from training.run import Run
 from training.sampling import shows
@@ -48,8 +50,10 @@ def validate(run: Run) -> tuple[dict[str, float], float]:
             for start in range(0, len(rows), size):
                 part = rows[start : start + size]
                 batch = reader.batch(part, (run.options.seed, 4, start)).to(run.device)
-                for name, term in loss_terms(run, batch).items():
-                    sums[name] = sums.get(name, 0.0) + float(term) * len(part) / len(rows)
+                terms = {name: float(term) for name, term in loss_terms(run, batch).items()}
+                check_loss(sum(terms.values()), batch.signals, part, run.validation)
+                for name, term in terms.items():
+                    sums[name] = sums.get(name, 0.0) + term * len(part) / len(rows)
                 kept.append(_embed(run, batch))
             anchors = run.anchors.embed(run.model).float().cpu().numpy()
     finally:
@@ -78,13 +82,13 @@ def _figures(
     bias = np.log(shares / run.sampler.stage_shares)
     temperature = best_temperature(cosines, stages.numpy(), bias)
     staged = staging_figures(stages.numpy(), (temperature * cosines + bias).argmax(axis=1))
-    figures |= {
+    judged = {
         "retrieval_r1": found.recall[1],
         "retrieval_r10": found.recall[10],
         "staging_accuracy": staged.accuracy,
         "staging_kappa": staged.kappa,
     }
-    return figures, temperature
+    return figures | {name: value for name, value in judged.items() if math.isfinite(value)}, temperature
 
 
 def validation_rows(

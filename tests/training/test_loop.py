@@ -2,20 +2,24 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from core.errors import SleepcliError, UsageError
 from core.language.tokenizer import Tokenizer
+from core.psg.store import PreparedStudy, write_store
 from training.config import ModelConfig
 from training.loop import train
 from training.model import SleepLM
 from training.options import TrainOptions
 from training.progress import Done, Saved, Started, TrainStep, Validation
+from training.studies import split_subjects
 
 
 @pytest.fixture
@@ -96,6 +100,35 @@ def test_a_damaged_study_is_named(options: TrainOptions, tmp_path: Path):
     (copy / "signals.npy").write_bytes(b"short")
     with pytest.raises(SleepcliError, match=r"night9\.psg"):
         list(train(replace(options, stores=(*options.stores, copy))))
+
+
+@pytest.mark.parametrize("held_out", [0.0, 0.5], ids=["learned from", "held out"])
+def test_signals_that_are_no_numbers_are_named(
+    options: TrainOptions, make_study: Callable[[str, int, int], PreparedStudy], tmp_path: Path, held_out: float
+):
+    broken, other = tmp_path / "broken.psg", tmp_path / "other.psg"
+    study = make_study("broken", 8, 4)
+    study.signals[:] = np.nan
+    write_store(study, broken)
+    write_store(make_study("other", 8, 5), other)
+    side = (broken, other) if held_out else (broken,)
+    seed = next(
+        s for s in range(9) if not held_out or "broken" in split_subjects(["broken", "other"], 0.5, s).validation
+    )
+    with pytest.raises(SleepcliError, match=r"broken\.psg has signals that are not numbers, in epoch \d"):
+        list(train(replace(options, stores=side, held_out=held_out, seed=seed, max_steps=1)))
+
+
+def test_figures_that_cannot_be_had_are_left_out(
+    options: TrainOptions, make_study: Callable[[str, int, int], PreparedStudy], tmp_path: Path
+):
+    write_store(make_study("one", 1, 4), tmp_path / "one.psg")
+    write_store(make_study("other", 8, 5), tmp_path / "other.psg")
+    seed = next(s for s in range(9) if "one" in split_subjects(["one", "other"], 0.5, s).validation)
+    list(train(replace(options, stores=(tmp_path,), held_out=0.5, seed=seed, max_steps=1)))
+    for file in ("log.jsonl", "meta.json"):
+        assert "NaN" not in (options.out / file).read_text()
+    assert "staging_kappa" not in json.loads((options.out / "meta.json").read_text())["figures"]
 
 
 def test_options_that_cannot_work_are_refused(options: TrainOptions, tmp_path: Path):
