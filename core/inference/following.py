@@ -114,6 +114,7 @@ def _last(study: PreparedStudy, measured: EpochMeasurements, count: int) -> Prep
         depths=tuple(depth for _, depth in kept),
         below_90=None if measured.below_90 is None else measured.below_90[first:],
         reductions=tuple(_moved(one, -onset) for one in measured.reductions if one.onset + one.duration > onset),
+        rapid_eyes=None if measured.rapid_eyes is None else measured.rapid_eyes[first:],
     ).to_tables()
     return replace(
         study,

@@ -124,6 +124,8 @@ def _stages(night: "NightStatistics", rng: Random) -> list[str]:
     if night.cycles is not None and night.total_sleep_time:
         cycles = "no" if night.cycles == 0 else str(night.cycles)
         told.append("There was 1 sleep cycle." if night.cycles == 1 else f"There were {cycles} sleep cycles.")
+    if night.rem_density is not None:
+        told.append(f"In REM sleep there were {night.rem_density:.1f} rapid eye movements a minute.")
     return told
 
 

@@ -36,6 +36,9 @@ class EpochMeasurements:
     """Reductions of breathing that no desaturation follows: hypopneas where an arousal ends them."""
     legs: NDArray[np.bool_] | None = None
     """Shape (epochs,), whether limb movements could be measured; None without a leg EMG."""
+    rapid_eyes: NDArray[np.float32] | None = None
+    """Shape (epochs,), rapid deflections of both EOGs in opposite directions: the rapid eye movements of stage R; NaN
+    where they could not be counted, None where nobody counted them."""
 
     @property
     def n_epochs(self) -> int:
@@ -71,6 +74,8 @@ class EpochMeasurements:
             tables["measured_below_90"] = self.below_90.astype(np.float32)
         if self.legs is not None:
             tables["measured_legs"] = self.legs
+        if self.rapid_eyes is not None:
+            tables["measured_rapid_eyes"] = self.rapid_eyes.astype(np.float32)
         return tables, {
             "measured_names": names,
             "measured_quantities": list(_QUANTITIES),
@@ -111,6 +116,7 @@ class EpochMeasurements:
         kinds = notes["measured_event_types"]
         values = {name: table[row] for row, name in enumerate(notes["measured_names"])}
         below_90, legs = tables.get("measured_below_90"), tables.get("measured_legs")
+        rapid = tables.get("measured_rapid_eyes")
         return cls(
             values=values,
             trends=tuple(tuple(row) for row in rows),
@@ -119,6 +125,7 @@ class EpochMeasurements:
             below_90=None if below_90 is None else np.asarray(below_90, dtype=np.float32),
             reductions=_events_of(tables.get("measured_reductions", ()), kinds),
             legs=None if legs is None else np.asarray(legs, dtype=np.bool_),
+            rapid_eyes=None if rapid is None else np.asarray(rapid, dtype=np.float32),
         )
 
 
@@ -176,8 +183,9 @@ def measure(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epochs: in
 
     cardiac = with_pulse(measure_cardiac(traces, states, n_epochs), traces, n_epochs)
     oxygen = measure_oxygen(traces, states, n_epochs)
+    eyes = measure_eye(traces, states, n_epochs)
     measured = {
-        **measure_eye(traces, states, n_epochs),
+        **eyes.values,
         **measure_eeg(traces, states, n_epochs),
         **cardiac.values,
         **oxygen.values,
@@ -198,4 +206,5 @@ def measure(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epochs: in
         below_90=oxygen.below_90.astype(np.float32),
         reductions=breathing.reductions,
         legs=None if limbs is None else limbs.followed,
+        rapid_eyes=eyes.rapid,
     )

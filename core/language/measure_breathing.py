@@ -149,7 +149,7 @@ def breath_rate(
 
 def _typical(intervals: NDArray[np.float64], around: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Intervals that are one breath each, given the medians around them."""
-    deviation = np.log(intervals / around)
+    deviation = np.log(np.maximum(intervals, 0.1) / np.maximum(around, 0.1))
     spread = 1.4826 * ndimage.median_filter(np.abs(deviation), size=AROUND, mode="nearest")
     low = np.minimum(np.log(TYPICAL[0]), -TYPICAL_SPREADS * spread)
     high = np.maximum(np.log(TYPICAL[1]), TYPICAL_SPREADS * spread)

@@ -50,6 +50,8 @@ class NightStatistics:
     """Minutes in each of ``STAGES``; empty without stages."""
     stage_shares: dict[str, float] = field(default_factory=dict)
     """Per cent of the total sleep time in N1, N2, N3 and R."""
+    rem_density: float | None = None
+    """Rapid eye movements a minute of R."""
     cycles: int | None = None
     """Sleep cycles: REM periods that follow at least 15 minutes of NREM."""
     arousal_index: float | None = None
@@ -156,6 +158,7 @@ def night_statistics(
     figures.update(_events(night, scoring.events, measurements, found_by))
     figures["found_by"] = dict(sorted(found_by.items()))
     if measurements is not None:
+        figures.update(_eyes(night, measurements))
         figures.update(_oxygen(night, measurements))
         figures.update(_heart(night, measurements))
         figures.update(_positions(night, measurements, scoring.events, "hypopnea" in found_by))
@@ -294,6 +297,14 @@ def _oxygen(night: _Night, measurements: EpochMeasurements) -> dict[str, object]
         figures["below_90"] = seconds / 60
         figures["below_90_share"] = 100.0 * seconds / (known.sum() * EPOCH_SECONDS)
     return figures
+
+
+def _eyes(night: _Night, measurements: EpochMeasurements) -> dict[str, object]:
+    if measurements.rapid_eyes is None:
+        return {}
+    counts = _fitted(measurements.rapid_eyes, night)
+    known = np.isfinite(counts) & night.in_bed & (night.stages == "R")
+    return {"rem_density": float(counts[known].mean()) / EPOCH_MINUTES if known.any() else None}
 
 
 def _heart(night: _Night, measurements: EpochMeasurements) -> dict[str, object]:

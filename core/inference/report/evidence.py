@@ -162,6 +162,18 @@ def _below_90(contents: Contents, sentence: str) -> Iterable[Moment]:
             yield _stretch(int(epoch), int(epoch) + 1, f"{below[epoch]:.0f} s below 90%")
 
 
+def _rapid_eyes(contents: Contents, sentence: str) -> Iterable[Moment]:
+    """The epochs of REM sleep with the most rapid eye movements."""
+    counts = contents.night.measurements.rapid_eyes
+    if counts is None:
+        return
+    rem = np.array([stage == "R" for stage in contents.night.staging.stages])
+    known = np.nan_to_num(counts[: len(rem)]) * rem[: len(counts)]
+    for epoch in np.argsort(-known, kind="stable")[:10]:
+        if known[epoch] > 0:
+            yield _stretch(int(epoch), int(epoch) + 1, f"{known[epoch]:.0f} rapid eye movements")
+
+
 def _heart(contents: Contents, sentence: str) -> Iterable[Moment]:
     yield from list(_extremes(contents, "heart_rate_max", "up to {:.0f} bpm", lowest=False))[:3]
     yield from list(_extremes(contents, "heart_rate_min", "down to {:.0f} bpm", lowest=True))[:3]
@@ -193,6 +205,7 @@ _FINDERS: tuple[tuple[str, Callable[[Contents, str], Iterable[Moment]]], ...] = 
     (r"^The arousal index", _events("arousal")),
     (r"desaturation index", _events("desaturation")),
     (r"below 90", _below_90),
+    (r"rapid eye movements", _rapid_eyes),
     (r"saturation|below 90", _lowest),
     (r"^The scoring lists|^The model found|measured signals show", _counted),
     (r"the index was|by position it was", _by_state),

@@ -45,6 +45,7 @@ def _sleep_rows(night: Mapping[str, Any]) -> Rows:
         ("Sleep efficiency", _figure(night["sleep_efficiency"], ".1f", " %")),
         ("Sleep latency", _minutes(night["sleep_latency"])),
         ("REM latency", _minutes(night["rem_latency"])),
+        ("Rapid eye movements in REM sleep", _figure(night["rem_density"], ".1f", " /min")),
         ("Wake after sleep onset", _minutes(night["wake_after_sleep_onset"])),
         ("Sleep cycles", _figure(night["cycles"], "d")),
     ]

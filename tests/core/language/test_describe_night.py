@@ -18,6 +18,7 @@ FULL = NightStatistics(
     wake_after_sleep_onset=68.0,
     stage_minutes={"W": 80.0, "N1": 20.0, "N2": 220.0, "N3": 0.0, "R": 160.0},
     stage_shares={"N1": 5.0, "N2": 55.0, "N3": 0.0, "R": 40.0},
+    rem_density=7.25,
     cycles=4,
     arousal_index=20.1,
     limb_movement_index=3.0,
@@ -47,6 +48,7 @@ def test_every_known_figure_is_told() -> None:
             assert figure in text
         for figure in (
             "40 obstructive apneas and 1 hypopnea",
+            "7.2 rapid eye movements a minute",
             "93.2%",
             "78%",
             "23.4 min",

@@ -70,6 +70,7 @@ def test_store_gives_back_what_was_measured(measured: EpochMeasurements) -> None
     full = EpochMeasurements(
         measured.values, measured.trends, (Event("desaturation", 12.5, 20.0), Event("hypopnea", 1.0, 2.0, 0.25)),
         (3.0, 4.0), measured.below_90, (Event("hypopnea", 40.0, 12.0, 0.2),),
+        rapid_eyes=np.where(np.arange(N) < 2, np.nan, np.arange(N)).astype(np.float32),
     )  # fmt: skip
     again = EpochMeasurements.from_tables(*full.to_tables())
     assert again.trends == full.trends
@@ -80,6 +81,7 @@ def test_store_gives_back_what_was_measured(measured: EpochMeasurements) -> None
         assert np.array_equal(again.values[name], values, equal_nan=True)
     assert full.below_90 is not None
     assert np.array_equal(again.below_90, full.below_90, equal_nan=True)  # type: ignore[arg-type]
+    assert np.array_equal(again.rapid_eyes, full.rapid_eyes, equal_nan=True)  # type: ignore[arg-type]
     assert any(isinstance(trend, Trend) for row in again.trends for trend in row)
 
 

@@ -110,6 +110,6 @@ def test_slow_and_rapid_eye_movements_are_told_apart() -> None:
     slow = 50 * np.sin(2 * np.pi * 0.4 * TIME)
     rapid = 50 * np.sin(2 * np.pi * 2.0 * TIME)
     traces = eeg(slow + 0.1 * rapid, "EOG_L") | eeg(0.1 * slow + rapid, "EOG_R")
-    values = measure_eye(traces, STATES, N)
+    values = measure_eye(traces, STATES, N).values
     assert values["eog_left_slow"] == pytest.approx(99.0, abs=0.5)
     assert values["eog_right_rapid"] == pytest.approx(99.0, abs=0.5)

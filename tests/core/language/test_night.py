@@ -1,5 +1,7 @@
 """Night statistics against a night whose figures can be counted on fingers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,18 @@ def test_without_lights_the_recording_is_the_night_and_says_so() -> None:
     assert not night.lights_known
     assert night.time_in_bed == 170
     assert night.wake_after_sleep_onset == 20
+
+
+def test_rapid_eye_movements_count_in_rem_sleep_alone() -> None:
+    stages = ("W", "N2", "R", "R", "R", "W")
+    nothing = dict.fromkeys(
+        ("spo2_mean", "spo2_min", "heart_rate_mean", "position"), np.full(6, np.nan, dtype=np.float32)
+    )
+    silent = EpochMeasurements(nothing, ((),) * 6, ())
+    counted = replace(silent, rapid_eyes=np.array([40.0, 5.0, 3.0, np.nan, 6.0, 40.0], dtype=np.float32))
+    assert night_statistics(Scoring(stages, ()), counted, 180.0).rem_density == pytest.approx(9.0)
+    assert night_statistics(Scoring(("N2",) * 6, ()), counted, 180.0).rem_density is None
+    assert night_statistics(Scoring(stages, ()), silent, 180.0).rem_density is None
 
 
 def test_events_are_counted_in_sleep_by_each_rule() -> None:
