@@ -9,7 +9,7 @@ import numpy as np
 
 from core.errors import StudyError
 from core.inference.lights import lit
-from core.language.measure import EpochMeasurements, measure
+from core.language.measure import EpochMeasurements, get_ready, measure
 from core.psg.alternatives import load_living
 from core.psg.channels import ChannelMap
 from core.psg.mapping import map_recording
@@ -63,7 +63,7 @@ def open_study(path: Path, options: StudyOptions | None = None) -> PreparedStudy
         The file cannot be read, or holds less than one whole epoch.
     """
     options = options or StudyOptions()
-    study, traces = _opened(path, options)
+    study, traces = _opened_to_measure(path, options) if options.measured else _opened(path, options)
     if options.measured and "measured_values" not in study.tables:
         tables, notes = measure(traces or traces_of(study), study.states, study.n_epochs).to_tables()
         study = replace(study, tables=tables, notes=notes)
@@ -86,12 +86,25 @@ def open_measuring(
         As `open_study`; an error of the measurement is raised where they are asked for.
     """
     options = options or StudyOptions()
-    study, traces = _opened(path, options)
+    study, traces = _opened_to_measure(path, options)
     study = _with_scoring(study, path, options)
     pool = ThreadPoolExecutor(1, "measuring")
     later = pool.submit(_measurements, study, traces)
     pool.shutdown(wait=False)
     return study, later.result
+
+
+def _opened_to_measure(path: Path, options: StudyOptions) -> tuple[PreparedStudy, Mapping[str, Trace]]:
+    """Read and prepare a study, and bring meanwhile what measuring it needs.
+
+    Other formats' readers import the same libraries, and the two imports must not meet.
+    """
+    if path.suffix.lower() not in (".edf", ".bdf"):
+        return _opened(path, options)
+    pool = ThreadPoolExecutor(1, "imports")
+    pool.submit(get_ready)
+    pool.shutdown(wait=False)
+    return _opened(path, options)
 
 
 def _opened(path: Path, options: StudyOptions) -> tuple[PreparedStudy, Mapping[str, Trace]]:

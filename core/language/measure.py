@@ -1,7 +1,9 @@
 """Facts of each epoch, measured on its signals."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from core.psg.scoring import EVENT_TYPES, Event
 
 __all__ = ["MEASUREMENTS", "EpochMeasurements", "Measurement", "Trend", "measure"]
 
+AT_ONCE = 2  # channels measured at a time; each takes memory for several copies of a signal
 _QUANTITIES = ("heart_rate", "spo2")
 _DIRECTIONS = ("decreasing", "stable", "increasing")
 
@@ -150,6 +153,12 @@ def _events_of(table: ArrayLike, kinds: Sequence[str]) -> tuple[Event, ...]:
     )
 
 
+def get_ready() -> None:
+    """Bring what measuring needs, scipy and the heartbeat detector: a second that a study may be read in meanwhile."""
+    for name in ("measure_breathing", "measure_cardiac", "measure_eeg", "respiratory_events"):
+        import_module(f"core.language.{name}")
+
+
 def measure(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epochs: int) -> EpochMeasurements:
     """Measure every epoch of a study.
 
@@ -170,7 +179,7 @@ def measure(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epochs: in
         Every name of ``MEASUREMENTS``, desaturations of 3 %, apneas and hypopneas where airflow shows them, and limb
         movements where a leg's EMG does.
     """
-    # here, not above: these bring scipy and the heartbeat detector, a second of every start that measures nothing
+    # here, not above: see `get_ready`; a start that measures nothing does without
     from core.language.measure_breathing import measure_breathing
     from core.language.measure_cardiac import measure_cardiac
     from core.language.measure_eeg import measure_eeg
@@ -181,18 +190,15 @@ def measure(traces: Mapping[str, Trace], states: NDArray[np.uint8], n_epochs: in
     from core.language.measure_pulse import with_pulse
     from core.language.respiratory_events import breathing_events
 
-    cardiac = with_pulse(measure_cardiac(traces, states, n_epochs), traces, n_epochs)
-    oxygen = measure_oxygen(traces, states, n_epochs)
-    eyes = measure_eye(traces, states, n_epochs)
-    measured = {
-        **eyes.values,
-        **measure_eeg(traces, states, n_epochs),
-        **cardiac.values,
-        **oxygen.values,
-        **measure_breathing(traces, states, n_epochs),
-        **measure_chin(traces, states, n_epochs),
-        "position": measure_position(traces, states, n_epochs),
-    }
+    given = (traces, states, n_epochs)
+    with ThreadPoolExecutor(AT_ONCE, "measuring") as pool:
+        heart, looking = pool.submit(measure_cardiac, *given), pool.submit(measure_eye, *given)
+        others = [pool.submit(work, *given) for work in (measure_eeg, measure_breathing, measure_chin)]
+        oxygen = measure_oxygen(*given)
+        cardiac, eyes = with_pulse(heart.result(), traces, n_epochs), looking.result()
+        measured = {**cardiac.values, **eyes.values, **oxygen.values, "position": measure_position(*given)}
+        for other in others:
+            measured |= other.result()
     breathing = breathing_events(traces, states)
     limbs = measure_limbs(traces, n_epochs, breathing.events) if any(name in traces for name in LEGS) else None
     moved = () if limbs is None else limbs.events

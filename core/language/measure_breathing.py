@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, signal
 
 from core.language.epochs import Sampled, per_epoch, ratio, sampled
+from core.language.zero_phase import zero_phase
 from core.psg.preprocess import EPOCH_SECONDS, Trace
 from core.psg.runs import run_edges
 
@@ -340,7 +341,7 @@ def amplitude_ratio(channel: Sampled) -> NDArray[np.float64]:
 
 def _band(channel: Sampled, band: tuple[float, float]) -> NDArray[np.float64]:
     sections = signal.butter(2, band, "bandpass", fs=channel.rate, output="sos")
-    return np.asarray(signal.sosfiltfilt(sections, channel.samples), dtype=np.float64)
+    return zero_phase(sections, channel.samples)
 
 
 def _breathing_share(channel: Sampled) -> NDArray[np.float64]:

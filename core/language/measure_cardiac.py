@@ -12,6 +12,7 @@ from scipy import ndimage, signal
 
 from core.language.epochs import bridged, nearest, per_epoch, ratio, usable_epochs
 from core.language.trends import Trend, trends
+from core.language.zero_phase import zero_phase
 from core.psg.preprocess import EPOCH_SECONDS, Trace
 from core.psg.runs import runs
 
@@ -274,7 +275,7 @@ def _beats_of(ecg: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np
 
 def _band(ecg: NDArray[np.float32], band: tuple[float, float]) -> NDArray[np.float64]:
     sections = signal.butter(2, band, "bandpass", fs=ECG_RATE, output="sos")
-    return np.asarray(signal.sosfiltfilt(sections, ecg), dtype=np.float64)
+    return zero_phase(sections, ecg)
 
 
 def _climbed(energy: NDArray[np.float64], rough: NDArray[np.int64], seconds: float) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage, signal
 
 from core.language.epochs import Sampled, is_standardised, per_epoch, ratio, sampled
+from core.language.zero_phase import zero_phase
 from core.psg.preprocess import Trace
 from core.psg.runs import run_edges
 
@@ -109,7 +110,7 @@ def slow_waves(channel: Sampled) -> tuple[NDArray[np.float64], NDArray[np.float6
         Times of the negative half's start in seconds, and amplitudes in µV, each of shape (waves,).
     """
     sections = signal.butter(2, (0.25, 2.5), "bandpass", fs=channel.rate, output="sos")
-    slow = signal.sosfiltfilt(sections, channel.samples)
+    slow = zero_phase(sections, channel.samples)
     falls = np.flatnonzero((slow[:-1] > 0) & (slow[1:] <= 0)) + 1
     if len(falls) < 2:
         return np.empty(0), np.empty(0)
@@ -226,12 +227,13 @@ def _mean(channels: Sequence[Sampled | None]) -> Sampled | None:
         weights += channel.valid
         total += channel.samples * channel.valid
     usable = np.any([channel.usable for channel in present], axis=0)
-    return Sampled(samples=total / np.maximum(weights, 1), valid=weights > 0, rate=EEG_RATE, usable=usable)
+    mean = np.asarray(total / np.maximum(weights, 1), np.float32)
+    return Sampled(samples=mean, valid=weights > 0, rate=EEG_RATE, usable=usable)
 
 
 def _band(channel: Sampled, low: float, high: float) -> NDArray[np.float64]:
     sections = signal.butter(3, (low, high), "bandpass", fs=channel.rate, output="sos")
-    return np.asarray(signal.sosfiltfilt(sections, channel.samples), dtype=np.float64)
+    return zero_phase(sections, channel.samples)
 
 
 def _moving_mean(values: NDArray[np.float64], size: float) -> NDArray[np.float64]:

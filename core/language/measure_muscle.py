@@ -16,6 +16,7 @@ LEAST_RATE = 50  # Hz; below, no band is left above 10 Hz
 MAINS = (50.0, 60.0)  # Hz; and their doubles, ± 1.5 Hz, are bridged
 ENVELOPE_RATE = 10  # Hz
 BURST_BAND = (0.2, 4.0)  # Hz
+EPOCHS_AT_ONCE = 16  # of a night are filtered: more would not stay in the processor's cache
 LEAST_BURST = 3.0  # height of the envelope's spectral peak over its median: below, there is no rhythm to tell
 
 
@@ -104,9 +105,16 @@ def _levels(channel: Sampled) -> NDArray[np.float64]:
     for mains in MAINS:
         if mains < 0.45 * channel.rate:
             sections.append(signal.tf2sos(*signal.iirnotch(mains, 15.0, fs=channel.rate)))
-    filtered = signal.sosfilt(np.concatenate(sections), channel.samples)
-    blocks = filtered.reshape(len(channel.usable), EPOCH_SECONDS * ENVELOPE_RATE, -1)
-    return np.asarray(np.sqrt((blocks**2).mean(axis=2)), dtype=np.float64)
+    filters = np.concatenate(sections)
+    state = np.zeros((len(filters), 2))
+    epochs = channel.epochs()
+    level = np.empty((len(epochs), EPOCH_SECONDS * ENVELOPE_RATE))
+    for first in range(0, len(epochs), EPOCHS_AT_ONCE):
+        some = slice(first, first + EPOCHS_AT_ONCE)
+        filtered, state = signal.sosfilt(filters, epochs[some].reshape(-1), zi=state)
+        blocks = filtered.reshape(-1, level.shape[1], epochs.shape[1] // level.shape[1])
+        level[some] = np.sqrt((blocks**2).mean(axis=2))
+    return level
 
 
 def _median_frequency(channel: Sampled) -> NDArray[np.float64]:
