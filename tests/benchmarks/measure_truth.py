@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this checkout, wherever it is called from
 
+from core.language.epochs import sampled
 from core.language.measure import EpochMeasurements, measure
 from core.language.measure_cardiac import detect_beats
 from core.language.measure_eeg import detect_spindles
+from core.language.measure_eye import EOG_RATE, EYES, rapid_eye_movements
 from core.language.respiratory_events import respiratory_events
 from core.language.settled import RESPIRATORY, measured_beside
 from core.psg.preprocess import EPOCH_SECONDS, Trace
@@ -102,14 +104,15 @@ def found_events(
     spoiled = spans([a for a in night.truth.artefacts if not a.channels or "ECG" in a.channels])
     true_beats, found_beats = night.truth.beats, detect_beats(traces["ECG"])
     true_beats, found_beats = true_beats[outside(true_beats, spoiled)], found_beats[outside(found_beats, spoiled)]
-    near = lambda beats: np.stack([beats - 0.025, beats + 0.025], axis=1)  # noqa: E731
     spindles = detect_spindles(traces, states, len(states))
     stages = [epoch.stage for epoch in night.truth.epochs]
+    true_looks, found_looks = rapid_eyes(night, traces, states)
     arousals = [Event("arousal", e.onset, e.duration) for e in night.truth.events if e.type == "arousal"]
     breathing = measured_beside((), measured.events, stages)
     confirmed = measured_beside((), respiratory_events(traces, states, arousals), stages)
     kinds = {
-        "beats": counts(near(true_beats), near(found_beats), 1e-9),
+        "beats": counts(near(true_beats, 0.05), near(found_beats, 0.05), 1e-9),
+        "rapid eye movements": counts(near(true_looks, 0.3), near(found_looks, 0.3), 1e-9),
         "spindles": counts(
             spans(night.truth.spindles), np.stack([spindles.onsets, spindles.onsets + spindles.durations], axis=1)
         ),
@@ -125,6 +128,24 @@ def found_events(
     hours = sum(stage != "W" for stage in stages) * EPOCH_SECONDS / 3600
     rates = [len(spans(list(events), RESPIRATORY)) / hours for events in (night.truth.events, breathing)]
     return kinds, (rates[0], rates[1])
+
+
+def near(times: NDArray[np.float64], apart: float) -> Spans:
+    """Spans about moments that overlap where the moments are less than so many seconds apart."""
+    return np.stack([times - apart / 2, times + apart / 2], axis=1)
+
+
+def rapid_eyes(
+    night: SimulatedNight, traces: dict[str, Trace], states: NDArray[np.uint8]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Middles of the true and the found rapid eye movements in clean epochs of R."""
+    epochs = night.truth.epochs
+    counted = np.array([epoch.clean and epoch.stage == "R" for epoch in epochs])
+    left, right = (sampled(traces, states, name, EOG_RATE, len(epochs)) for name in EYES.values())
+    found = rapid_eye_movements(left, right) if left is not None and right is not None else np.empty(0)
+    true = [e.onset + e.duration / 2 for e in night.truth.eye_movements if e.type == "rapid_eye_movement"]
+    inside = lambda times: counted[np.minimum((times // EPOCH_SECONDS).astype(int), len(epochs) - 1)]  # noqa: E731
+    return np.array(true)[inside(np.array(true))], found[inside(found)]
 
 
 def told_on_dead_channels(night: SimulatedNight) -> dict[str, int]:
@@ -158,6 +179,9 @@ def told_from(traces: dict[str, Trace], n_epochs: int, first: int) -> int:
     measured = measure(traces, assess(traces, n_epochs), n_epochs)
     told = sum(int(np.isfinite(column[first:]).sum()) for column in measured.values.values())
     told += sum(event.onset >= first * EPOCH_SECONDS for event in measured.events)
+    for column in (measured.rapid_eyes, measured.below_90):
+        told += 0 if column is None else int(np.isfinite(column[first:]).sum())
+    told += 0 if measured.legs is None else int(measured.legs[first:].sum())
     return told + sum(len(row) for row in measured.trends[first:])
 
 

@@ -132,6 +132,51 @@ def judge_waves(path: Path) -> dict[str, Any]:
     }
 
 
+def slow_wave_figures(eeg: np.ndarray, rate: float) -> list[float]:
+    """What YASA's slow-wave detector says of epochs of N3, (epochs, samples) in µV: a minute's count, medians."""
+    import yasa
+    from scipy import signal
+
+    trace = signal.sosfiltfilt(signal.butter(1, 0.3, "high", fs=rate, output="sos"), eeg.ravel())
+    freq, power = signal.welch(trace, rate, nperseg=round(4 * rate))
+    delta = float(power[(freq >= 0.5) & (freq < 4)].sum() * freq[1])
+    found = yasa.sw_detect(trace, rate, verbose="ERROR")
+    if found is None:
+        return [0.0, *[float("nan")] * 3, delta]
+    table = found.summary()
+    share = (-table["ValNegPeak"] / table["PTP"]).median()
+    return [len(table) / (len(eeg) / 2), table["PTP"].median(), float(share), table["Frequency"].median(), delta]
+
+
+def judge_deep(path: Path) -> dict[str, Any]:
+    """Let YASA describe the slow waves of N3."""
+    signals, truth = read(path, "EEG C4-M1")
+    rows = np.array([e["stage"] == "N3" and e["clean"] for e in truth["epochs"]])
+    eeg = signals["EEG C4-M1"][: len(rows) * 7680].reshape(-1, 7680)[rows[: len(signals["EEG C4-M1"]) // 7680]]
+    return {"deep": slow_wave_figures(eeg, 256.0) if len(eeg) >= 20 else [float("nan")] * 5}
+
+
+def real_deep() -> np.ndarray:
+    """The same of the central EEG of UCDDB patients: (patients, 5); µV as the data's README takes them."""
+    rows = []
+    for path in sorted((ROOT / "../shared/data/ucddb_eeg").glob("*.npz")):
+        data = np.load(path)
+        deep = np.isin(data["stage"][data["epoch"]], (4, 5))
+        if deep.sum() >= 20:
+            signals = data["sig"] * float(data["scale"])
+            rows.append(slow_wave_figures(100.0 * (signals - np.median(signals))[deep], float(data["fs"])))
+    return np.array(rows)
+
+
+def report_deep(mine: np.ndarray, real: np.ndarray) -> None:
+    """Print quartiles over nights of what YASA says of N3, simulated and real."""
+    print("YASA's slow waves in N3, quartiles over nights: simulated C4-M1; real central EEG (UCDDB)")
+    names = ("a minute", "peak to peak, µV", "negative share", "frequency, Hz", "delta power, µV²")
+    for k, name in enumerate(names):
+        text = [" ".join(f"{v:8.2f}" for v in np.nanpercentile(rows[:, k], (25, 50, 75))) for rows in (mine, real)]
+        print(f"{name:>18}  {text[0]}   {text[1]}")
+
+
 def judge_body(path: Path) -> dict[str, float]:
     """Let NeuroKit2 find R peaks and the breathing rate."""
     import neurokit2 as nk
@@ -226,6 +271,9 @@ def report(nights: list[dict[str, Any]]) -> None:
         )
         print(f"{row['name']}  {waves}{body}")
     report_powers(np.array([row["powers"] for row in nights if "powers" in row]), real_means())
+    deep = [row["deep"] for row in nights if "deep" in row]
+    if deep:
+        report_deep(np.array(deep), real_deep())
 
 
 def report_stages(nights: list[dict[str, Any]]) -> None:
@@ -281,8 +329,14 @@ def judge_powers(path: Path) -> dict[str, Any]:
     return {"powers": stage_means(powers / powers.sum(2, keepdims=True), np.log(powers), chosen).tolist()}
 
 
-PARTS = {"stages": judge_stages, "powers": judge_powers, "waves": judge_waves, "body": judge_body}
-DONE = {"stages": "kappa", "powers": "powers", "waves": "spindles", "body": "beat_f1"}
+PARTS = {
+    "stages": judge_stages,
+    "powers": judge_powers,
+    "waves": judge_waves,
+    "deep": judge_deep,
+    "body": judge_body,
+}
+DONE = {"stages": "kappa", "powers": "powers", "waves": "spindles", "deep": "deep", "body": "beat_f1"}
 
 
 def judge_night(path: Path, parts: Sequence[str]) -> dict[str, Any]:
