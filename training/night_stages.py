@@ -25,7 +25,7 @@ LEAST_ASLEEP = 10
 """Epochs of sleep that a night must have to be cut to."""
 MOST_AWAKE = 80
 """Epochs of wake that a lab's recording may have before sleep and after it."""
-COUNTED = 60
+COUNTED = 200
 """Batches by which it is told how often each stage was shown to a member."""
 FLOOR_DECADES = (-1.3, 0.5)
 """Log10 of a recorder's white noise over the quietest beta of a night; in UCDDB deep sleep has some 2.5 times the beta

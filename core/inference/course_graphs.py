@@ -55,9 +55,10 @@ def stage_log_probabilities(study: PreparedStudy, engine: Engine) -> NDArray[np.
         scores = engine.score(STAGES_GRAPH, shown[None])[0].astype(np.float64)
         total += np.where(seen[:, column, None], log_softmax(scores), 0)
     mean = log_softmax(total / np.maximum(seen.sum(axis=1, keepdims=True), 1))
-    told = by_own_night(mean, cluster_views(features), seen.any(axis=1))
+    staged: NDArray[np.bool_] = np.asarray(seen.any(axis=1))
+    told = by_own_night(mean, cluster_views(features), staged)
     told[:, REM] -= _without_atonia(chin_tone(traces, study.states, study.n_epochs))
-    return np.where(seen.any(axis=1, keepdims=True), log_softmax(told), 0)
+    return np.where(staged[:, None], log_softmax(told), 0)
 
 
 def _without_atonia(tone: NDArray[np.float64]) -> NDArray[np.float64]:
