@@ -27,6 +27,7 @@ from core.inference.results import (
 from core.inference.staging import Staging, StagingOptions, stage_study, staging_channels
 from core.inference.studies import StudyOptions, open_measuring, open_study
 from core.language.measure import EpochMeasurements
+from core.memory import keep_freed_memory
 from core.psg.formats import companions
 from core.psg.mapping import explanations
 from core.psg.montage import read_montage
@@ -54,6 +55,7 @@ class ModelChoice:
 
 @lru_cache(maxsize=1)
 def _engine(choice: ModelChoice) -> Engine:
+    keep_freed_memory()
     return Engine(load_bundle(choice.model), choice.device, choice.batch, choice.threads)
 
 

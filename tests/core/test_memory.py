@@ -1,0 +1,32 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from core.memory import keep_freed_memory
+
+FAULTS = """
+import resource, sys
+import numpy as np
+from core.memory import keep_freed_memory
+if sys.argv[1] == "kept":
+    assert keep_freed_memory()
+for _ in range(4):
+    np.ones(48 << 20, np.uint8)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a setting of glibc")
+def test_freed_memory_is_used_again_without_new_pages() -> None:
+    faults = {}
+    for how in ("returned", "kept"):
+        words, small_pages = (sys.executable, "-c", FAULTS, how), {**os.environ, "NUMPY_MADVISE_HUGEPAGE": "0"}
+        faults[how] = int(subprocess.run(words, capture_output=True, check=True, env=small_pages).stdout)
+    assert faults["returned"] > 2 * faults["kept"]
+
+
+def test_elsewhere_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert not keep_freed_memory()
