@@ -24,7 +24,6 @@ REPORTED_PACKAGES = ("sleepcli", "numpy", "scipy", "edfio", "mne", "onnxruntime-
 ON_ERROR = ("continue", "abort")
 DEBUG: ContextVar[bool] = ContextVar("debug", default=False)
 """Whether `--debug` asked where errors come from."""
-"""Exit code after Ctrl-C, as shells have it."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,8 @@ class RunOptions:
     """Where the work keeps its results itself, such as `The library lab`; empty where it does not."""
     epochs: tuple[int, ...] = ()
     """Epochs whose rows are printed; empty for all."""
+    all_or_none: bool = False
+    """Whether what is made comes of all studies together, so that nothing is kept of some."""
 
 
 def studies_of(paths: Sequence[str], study_id: str | None = None) -> list[StudyInput]:
@@ -145,6 +146,8 @@ def _how_to_go_on(options: RunOptions) -> str:
         return f"{options.kept} has them; the same command goes on from there."
     if options.out is not None:
         return "The same command goes on from there."
+    if options.all_or_none:
+        return "Nothing is kept of them: what is made comes of all studies together."
     return "Without --out nothing is kept."
 
 

@@ -196,5 +196,5 @@ def _one_sentence(ranks: Ranks) -> Iterator[None]:
             raise
         raise SleepcliError(
             f"Process {ranks.rank} of {ranks.world} lost the others: one of them has ended or cannot be reached.",
-            "Its own message says why; the last checkpoint is whole, and the same command goes on from it.",
+            "Its own message says why; the same command goes on from the last checkpoint.",
         ) from error

@@ -2,11 +2,12 @@
 
 Arithmetic at 100,000 hours (12,500 nights of 8 h, 12 million epochs). In memory, for each epoch: 1 byte of stage,
 1 of event flags, 8 of cumulated weight, and 3 of hardness where that is asked for: 10 to 13 bytes, 120 to 156 MB in
-all. For each study: its name, path and hash, some 0.5 kB, 6 MB in all; and of `OPEN_STUDIES` = 256 studies at most
-their measurements, 0.8 MB a night, 205 MB, and two open files. Signals and scorings stay on disk: a batch touches
-only its own rows, 11 channels x 1920 samples x 4 bytes = 84 kB an epoch. Where there are more than `WINDOW` studies,
-a step draws from a window of that many, which moves by one study a step, so that a step opens one study (13 ms)
-instead of one an epoch.
+all; twice to three times that for a moment, while they are summed up. For each study: its name, path, hash and arrays,
+1.25 kB, 16 MB in all (`tests/benchmarks/train_index.py` measures it). Of `OPEN_STUDIES` = 256 studies at most their
+measurements, 0.8 MB a night, 205 MB, and two open files. Signals and scorings stay on disk: a batch touches only its
+own rows, 11 channels x 1920 samples x 4 bytes = 84 kB an epoch. Where there are more than `WINDOW` studies, a step
+draws from a window of that many, which moves by one study a step, so that a step opens one study (13 ms) instead of
+one an epoch.
 """
 
 from __future__ import annotations
@@ -134,10 +135,11 @@ class Sampler:
 
     def _base(self) -> NDArray[np.float64]:
         """Weigh every epoch, [N], study by study: what lies between is not held for all of them."""
-        rules = self._rules
-        return np.concatenate(
-            [rules.weigh(study.stages, study.events) * ~shows(study.events, self.without) for study in self._studies]
-        )
+        weights: NDArray[np.float64] = np.empty(len(self))
+        for study, start in zip(self._studies, self.offsets[:-1], strict=True):
+            mine = weights[start : start + len(study.stages)]
+            np.multiply(self._rules.weigh(study.stages, study.events), ~shows(study.events, self.without), out=mine)
+        return weights
 
     def _look(self, number: int) -> None:
         """Take a new look at what is hard where one is due; the same batches see the same look after a resume."""

@@ -77,9 +77,9 @@ def average_the_rest(model: nn.Module, ranks: Ranks) -> None:
 
 def all_finite(parameters: Iterable[Tensor], ranks: Ranks) -> bool:
     """Tell whether every weight is a number, in every process."""
-    largest = torch._foreach_norm([local(parameter.detach()) for parameter in parameters], float("inf"))
-    wrong = (~torch.isfinite(torch.stack([value.float() for value in largest]))).any()
-    return not ranks.mean(wrong.float()).item()
+    mine = [part for parameter in parameters if (part := local(parameter.detach())).numel()]  # a process may have none
+    largest = torch.stack([value.float() for value in torch._foreach_norm(mine, float("inf"))])
+    return not ranks.mean((~torch.isfinite(largest)).any().float()).item()
 
 
 def clip_gradients(parameters: Iterable[Tensor], largest: float) -> None:

@@ -59,7 +59,9 @@ def evaluate(
     if out is not None:
         _make(out)
     choice = model_choice(model, device, batch, jobs)
-    wanted = RunOptions("evaluate", None, jobs, on_error, about=about_model(choice, {}), timeout=timeout)
+    wanted = RunOptions(
+        "evaluate", None, jobs, on_error, about=about_model(choice, {}), timeout=timeout, all_or_none=True
+    )
     rows = run_studies(JudgeTask(choice, reading(montage), wishes), paths, wanted, _quiet)
     judged = [row.result.found for row in sorted(rows, key=lambda row: row.study) if row.outcome == "done"]
     found = evaluate(judged, choice.engine(), wishes) if judged else None

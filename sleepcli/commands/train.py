@@ -109,7 +109,9 @@ def _adapt(model: str, stores: list[Path], out: Path, wishes: tuple[int, int, st
     choice = model_choice(model, "auto", 0, 1)
     task = GatherTask(choice, Reading(), options.separator, [])
     about = about_model(choice, {})
-    rows = run_studies(task, [str(store) for store in stores], RunOptions("train", about=about), lambda _: None)
+    rows = run_studies(
+        task, [str(store) for store in stores], RunOptions("train", about=about, all_or_none=True), lambda _: None
+    )
     if task.found:
         figures = adapt(task.found, choice.engine().bundle, out, options)
         if ui.wants_json(json):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -156,9 +157,16 @@ def test_program_killed_at_fifty_moments_ends_as_one_that_was_left_alone(tmp_pat
     assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
 
 
-@pytest.mark.parametrize(("kept", "told"), [("The library lab", "The library lab has them"), ("", "nothing is kept")])
+@pytest.mark.parametrize(
+    ("wishes", "told"),
+    [
+        ({"kept": "The library lab"}, "The library lab has them"),
+        ({}, "Without --out nothing is kept."),
+        ({"all_or_none": True}, "Nothing is kept of them"),
+    ],
+)
 def test_interrupt_says_truly_what_is_kept(
-    kept: str, told: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    wishes: dict[str, Any], told: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     folder = write_studies(tmp_path / "in", ["text"] * 4)
     (tmp_path / "out").mkdir()
@@ -170,8 +178,8 @@ def test_interrupt_says_truly_what_is_kept(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys.stdout, "isatty", lambda: True)
         with pytest.raises(typer.Exit):
-            run_items(ReverseTask(tmp_path / "out"), expand([str(folder)]), RunOptions("index", kept=kept), interrupt)
-    assert f"of 4 studies. {told}" in capfd.readouterr().err.replace("Without --out ", "")
+            run_items(ReverseTask(tmp_path / "out"), expand([str(folder)]), RunOptions("index", **wishes), interrupt)
+    assert f"of 4 studies. {told}" in capfd.readouterr().err
 
 
 def test_work_that_keeps_its_results_survives_a_study_that_takes_its_process_down(tmp_path: Path) -> None:
