@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from core.errors import UsageError
 from core.inference.caption_figures import Read, caption_table
 from core.inference.engine import Engine
-from core.inference.event_evaluation import event_scores, judge_concepts, judge_events, judge_places, named
+from core.inference.event_evaluation import (
+    EXAMPLES,
+    LEAST,
+    event_scores,
+    judge_concepts,
+    judge_events,
+    judge_places,
+    named,
+)
 from core.inference.figures import (
     confusion_by_subject,
     figures_of_confusion,
@@ -58,6 +66,18 @@ class Evaluation:
         }
 
 
+NEEDS = {
+    "staging": "it takes scored stages",
+    "events": f"it takes {LEAST} scored epochs with events of one type",
+    "retrieval": "it takes epochs with captions",
+    "few-shot": "it takes scored stages of two subjects",
+    "captions": "it takes captions",
+    "localisation": f"it takes {LEAST} scored events of one type",
+    "concepts": f"it takes events of one type in {EXAMPLES} epochs of some subjects and in {LEAST} of others",
+}
+"""What a task cannot be judged without."""
+
+
 def _finite(value: Any) -> Any:
     """Round a number to five digits after the point; None where it is not known."""
     if not isinstance(value, float):
@@ -91,7 +111,9 @@ def evaluate(judged: Sequence[Judged], engine: Engine, options: EvaluationOption
     }
     curves = _curves(pool, engine) if "events" in options.tasks else {}
     notes = options.scorers.notes if "captions" in options.tasks else ()
-    return Evaluation(tuple(rows), confusion, curves, about, notes)
+    told = {row.task for row in rows}
+    missing = [f"The task {task} is left out: {NEEDS[task]}." for task in options.tasks if task not in told]
+    return Evaluation(tuple(rows), confusion, curves, about, (*notes, *missing))
 
 
 def _curves(pool: Pool, engine: Engine) -> dict[str, NDArray[np.float64]]:

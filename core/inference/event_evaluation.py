@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.inference.engine import Engine
-from core.inference.event_figures import NOTHING, EventFigures, event_figures
+from core.inference.event_figures import NOTHING, EventFigures, event_figures, event_flags
 from core.inference.figures import interval_by_subject
 from core.inference.judged import EvaluationOptions, Judged, Pool, Row
 from core.inference.probes import prototype
@@ -50,9 +50,13 @@ def event_scores(pool: Pool, engine: Engine) -> dict[str, NDArray[np.float32]]:
 
 
 def judge_events(judged: Sequence[Judged], pool: Pool, engine: Engine, options: EvaluationOptions) -> list[Row]:
-    """Zero-shot detection by epoch: AUROC, AUPRC, and F1 at a threshold from other subjects."""
+    """Zero-shot detection by epoch: AUROC, AUPRC, and F1 at a threshold from other subjects.
+
+    Beside it F1 by epoch of the events that the model finds with their times, which are not zero-shot.
+    """
     rows = []
     known, halves = pool.events_known, pool.halves()
+    found = np.concatenate([event_flags(one.night.events, one.study.n_epochs) for one in judged])
     for kind, scores in event_scores(pool, engine).items():
         positive = pool.events[:, EVENT_TYPES.index(kind)] & known
         what = named(kind, engine)
@@ -77,6 +81,14 @@ def judge_events(judged: Sequence[Judged], pool: Pool, engine: Engine, options: 
         always = 2 * share / (1 + share)  # F1 of calling every epoch positive
         name = "F1 by epoch, threshold from other subjects"
         rows.append(pool.ranked(Row("events", what, name, 0.0, chance=always, n=int(rest.sum())), at, options.draws))
+        told = found[:, EVENT_TYPES.index(kind)].astype(np.float32)
+
+        def of_found(some: NDArray[np.intp], t: Any = told, p: Any = positive) -> float:
+            kept = some[known[some]]
+            return f1_at(t[kept], p[kept], 0.5)
+
+        row = Row("events", what, "F1 by epoch, of the events found", 0.0, chance=always, n=int(known.sum()))
+        rows.append(pool.ranked(row, of_found, options.draws))
     return rows
 
 

@@ -34,9 +34,7 @@ class Context:
 
 def no_context(count: int, values: int, courses: int) -> Context:
     """Give the context of epochs of which nothing is known beside their signals."""
-    return Context(
-        np.full((count, values), np.nan, np.float32), np.zeros((count, courses, COURSE_STEPS), np.float32)
-    )
+    return Context(np.full((count, values), np.nan, np.float32), np.zeros((count, courses, COURSE_STEPS), np.float32))
 
 
 def context_of(facts: Sequence[EpochFacts], measured: Sequence[str], courses: Sequence[str]) -> Context:

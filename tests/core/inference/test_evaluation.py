@@ -54,6 +54,27 @@ def test_every_task_has_its_figures(found: Evaluation) -> None:
     assert json.dumps(found.to_json())
 
 
+def test_a_task_that_cannot_be_judged_is_said_with_what_it_takes(judged: list[Judged], engine: Engine) -> None:
+    alone = [replace(judged[0], scoring=replace(judged[0].scoring, events=()))]
+    found = evaluate(alone, engine, replace(OPTIONS, tasks=("staging", "events", "few-shot", "localisation")))
+    assert {row.task for row in found.rows} == {"staging"}
+    assert [note.split()[2] for note in found.notes] == ["events", "few-shot", "localisation"]
+    assert "two subjects" in found.notes[1]
+
+
+def test_events_are_also_judged_by_epoch_as_they_are_found(judged: list[Judged], engine: Engine) -> None:
+    name, wishes = "F1 by epoch, of the events found", replace(OPTIONS, tasks=("events",))
+    perfect = [replace(one, night=replace(one.night, events=one.scoring.events)) for one in judged]
+    assert rows(evaluate(perfect, engine, wishes), "events", name)["hypopnea"].value == 1.0
+    late = [
+        replace(one, night=replace(one.night, events=tuple(replace(e, onset=e.onset + 30) for e in one.scoring.events)))
+        for one in judged
+    ]
+    row = rows(evaluate(late, engine, wishes), "events", name)["hypopnea"]
+    assert (row.value, row.n) == (0.0, 3 * N)
+    assert row.chance == pytest.approx(0.5)  # a third of the epochs has one
+
+
 def test_staging_is_that_of_the_pooled_epochs_with_an_interval_around_it(
     found: Evaluation, judged: list[Judged]
 ) -> None:
