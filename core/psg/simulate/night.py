@@ -186,7 +186,8 @@ def _live(rngs: dict[str, np.random.Generator], subject: Subject, lab: Lab, stag
     arousals = events.plan_arousals(rngs["arousals"], subject, states, wanting)
     respiratory = [event for event in respiratory if _scorable(event, falls, arousals, subject.oxygen_lag)]
     limbs = legs.choose_legs(rngs["legs"], events.plan_limb_movements(rng, subject, states))
-    everything = sorted([*respiratory, *falls, *arousals, *limbs], key=lambda e: (e.onset, e.type))
+    shown = oxygen.desaturations(oxygen.averaged(spo2, lab))  # a scorer sees the oximeter, not the blood
+    everything = sorted([*respiratory, *shown, *arousals, *limbs], key=lambda e: (e.onset, e.type))
     open_eyes = _eyes(rngs["eyes"], states, lights)
     return _Body(subject, lab, states, open_eyes, tuple(everything), breaths, positions, spo2, lights)
 

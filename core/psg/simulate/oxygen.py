@@ -110,15 +110,15 @@ def _bottom(curve: NDArray[np.float32], high: int, low: int) -> tuple[int, int]:
     return low, second
 
 
-def oximeter(curve: NDArray[np.float32], lab: Lab) -> NDArray[np.float32]:
-    """Give what the oximeter shows.
+def averaged(curve: NDArray[np.float32], lab: Lab) -> NDArray[np.float32]:
+    """Give what the oximeter makes of the saturation before it rounds: late, and the mean of its last seconds.
 
     Parameters
     ----------
     curve : numpy.ndarray
         True saturation at 1 Hz, %, shape (seconds,).
     lab : Lab
-        Gives averaging time and step.
+        Gives delay and averaging time.
 
     Returns
     -------
@@ -129,4 +129,23 @@ def oximeter(curve: NDArray[np.float32], lab: Lab) -> NDArray[np.float32]:
     curve = np.concatenate([np.full(late, curve[0], curve.dtype), curve[: len(curve) - late]])
     width = max(round(lab.spo2_average), 1)
     mean = ndimage.uniform_filter1d(curve.astype(np.float64), width, origin=(width - 1) // 2, mode="nearest")
-    return np.asarray(np.minimum(np.round(mean / lab.spo2_step) * lab.spo2_step, 100.0), dtype=np.float32)
+    return np.asarray(mean, np.float32)
+
+
+def oximeter(curve: NDArray[np.float32], lab: Lab) -> NDArray[np.float32]:
+    """Give what the oximeter shows.
+
+    Parameters
+    ----------
+    curve : numpy.ndarray
+        True saturation at 1 Hz, %, shape (seconds,).
+    lab : Lab
+        Gives delay, averaging time and step.
+
+    Returns
+    -------
+    numpy.ndarray
+        %, at 1 Hz, shape (seconds,).
+    """
+    steps = np.round(averaged(curve, lab).astype(np.float64) / lab.spo2_step)
+    return np.asarray(np.minimum(steps * lab.spo2_step, 100.0), dtype=np.float32)

@@ -302,3 +302,13 @@ def test_a_night_follows_a_real_track():
     ]
     for band in range(5):
         assert np.corrcoef(mine[:, band], real[:, band])[0, 1] > 0.9
+
+
+def test_desaturations_lie_where_the_oximeter_shows_them() -> None:
+    seconds = np.arange(1200)
+    curve = (96 - 6 * np.clip(1 - np.abs(seconds - 600) / 30, 0, 1)).astype(np.float32)
+    (blood,) = oxygen.desaturations(curve)
+    (shown,) = oxygen.desaturations(oxygen.averaged(curve, Lab(spo2_average=5.0, spo2_delay=8.0)))
+    assert shown.onset == pytest.approx(blood.onset + 8, abs=1)  # its first second below lies in the mean at once
+    assert shown.end == pytest.approx(blood.end + 8 + 2, abs=1)  # half of the mean's five seconds later
+    assert shown.amplitude < blood.amplitude
