@@ -148,13 +148,15 @@ def _go_on(text: _Text, chances: NDArray[np.float64], beams: int, end: int, last
     ids, scores, places = text.ids, text.scores, text.places
     origins: list[int] = []
     text.ids, text.scores, text.places = [], [], []
-    for place in order:
+    for rank, place in enumerate(order):
         beam, token = divmod(int(place), chances.shape[1])
         if not np.isfinite(chances[beam, token]):
             break  # what comes after it is barred as well
         told = [*scores[beam], float(chances[beam, token])]
         ended = token in (end, PAD_ID)
         if ended or last:
+            if rank >= beams:
+                continue  # others are likelier, and go on
             text.whole.append((float(np.mean(told)), ids[beam], told[:-1], ended))
         elif len(origins) < beams:
             text.ids.append([*ids[beam], token])

@@ -24,13 +24,13 @@ import numpy as np
 from core.inference.bundle import load_bundle
 from core.inference.decoding import greedy
 from core.inference.engine import Engine
-signals = np.load(sys.argv[1], mmap_mode="r")
+count = len(np.load(sys.argv[1], mmap_mode="r"))
 engine = Engine(load_bundle(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
-for first in range(0, len(signals), engine.batch):
-    some = np.array(signals[first : first + engine.batch])
+for first in range(0, count, engine.batch):  # opened anew each time: pages of the file that were read count as held
+    some = np.array(np.load(sys.argv[1], mmap_mode="r")[first : first + engine.batch])
     tokens = engine.encode(some)[1]
     greedy(engine, tokens, np.arange(5).repeat(len(some)), epochs=np.tile(np.arange(len(some)), 5))
-print(json.dumps({"epochs": len(signals), "peak MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+print(json.dumps({"epochs": count, "peak MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 """
 
 
