@@ -121,7 +121,7 @@ def begin(source: Source, tokenizer: Tokenizer, facts: Sequence[EpochFacts]) -> 
 
 
 def take_tower(model: SleepLM, tower: Start) -> None:
-    """Take over a signal tower up to its pooled vectors, and let it stay as it is.
+    """Take over a signal tower up to its pooled vectors, which stay as they are, and what reconstructs from them.
 
     Parameters
     ----------
@@ -130,12 +130,13 @@ def take_tower(model: SleepLM, tower: Start) -> None:
     tower
         What it comes from.
     """
-    for name, parameter in [*model.signal.named_parameters(), *model.signal.named_buffers()]:
-        if name.partition(".")[0] in LEARNING:
-            continue
-        if f"signal.{name}" in tower.weights:  # a buffer that is computed is in no file
-            parameter.data.copy_(tower.weights[f"signal.{name}"])
-        parameter.requires_grad_(False)
+    for name, parameter in [*model.named_parameters(), *model.named_buffers()]:
+        part, _, inside = name.partition(".")
+        stays = part == "signal" and inside.partition(".")[0] not in LEARNING
+        if (stays or part == "reconstruction") and name in tower.weights:  # a buffer that is computed is in no file
+            parameter.data.copy_(tower.weights[name])
+        if stays:
+            parameter.requires_grad_(False)
 
 
 @torch.no_grad()

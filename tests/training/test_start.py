@@ -43,6 +43,7 @@ def test_a_tower_is_taken_over_and_stays_as_it_is(first: TrainOptions, tmp_path:
     same = {name for name, value in before.weights.items() if torch.equal(value, after.weights.get(name, value + 1))}
     kept = {name for name in before.weights if name.startswith("signal.") and "embedding" not in name.split(".")[1]}
     assert kept | {"signal.channel_embedding"} <= same
+    assert {name for name in before.weights if name.startswith("reconstruction.")} <= same  # its weight is 0
     assert "signal.embedding.weight" not in same
     assert after.weights["signal.context.middle"].abs().max() > 10  # the scale of a pulse, from the data
 
