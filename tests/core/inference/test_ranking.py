@@ -66,6 +66,18 @@ def test_a_prototype_ranks_its_kind_first() -> None:
     assert auroc(rows @ direction, labels == 2) > 0.8
 
 
+def test_a_prototype_is_not_led_by_what_parts_all_epochs() -> None:
+    """Stages part embeddings widely, a rare event a little: a few examples of it lie in some stage by chance."""
+    rng = np.random.default_rng(7)
+    rows = rng.normal(0.0, 0.05, (2000, 12))
+    event = rng.random(2000) < 0.1
+    rows[:, 0] += rng.choice([-1.0, 1.0], 2000)
+    rows[event, 1] += 0.3
+    examples = rows[event & (rows[:, 0] > 0)][:5]
+    assert auroc(rows @ prototype(examples, rows), event) > 0.9
+    assert auroc(rows @ (examples.mean(axis=0) - rows.mean(axis=0)), event) < 0.75
+
+
 def test_the_curve_of_precision_over_recall_by_hand():
     scores, positive = np.array([0.9, 0.8, 0.8, 0.1]), np.array([True, True, False, True])
     assert precision_recall(scores, positive).tolist() == [[1 / 3, 1.0], [2 / 3, 2 / 3], [1.0, 0.75]]
