@@ -66,7 +66,7 @@ def losses_and_gradients(run: Run, ranks: Ranks) -> dict[str, torch.Tensor]:
     reader = replace(run.reader, augmentation=None)
     batch = reader.batch(run.sampler.draw(0, 8), (1, 2))
     mine = {
-        name: value.reshape(8, -1, *value.shape[1:])[ranks.rank :: ranks.world].flatten(0, 1)
+        name: value.reshape(8, len(value) // 8, *value.shape[1:])[ranks.rank :: ranks.world].flatten(0, 1)
         for name, value in vars(batch).items()
     }
     objective = wrapped(Objective(run), run)
