@@ -196,7 +196,9 @@ def open_run(options: TrainOptions, ranks: Ranks = ALONE) -> Run:
     torch.manual_seed(options.seed)
     split, training, validation = _split_studies(options)
     sampler = Sampler(training, options.sampler, options.seed, options.without_events)
-    source = source_of(options)
+    source, state = source_of(options), last_state(options)
+    if state is None and ranks.first:  # a run that ended before its first checkpoint may have left one of other data
+        (options.out / TOKENIZER).unlink(missing_ok=True)
     if source.start is not None and ranks.first and not (options.out / TOKENIZER).exists():
         given = source.start.tokenizer
         write_with(options.out / TOKENIZER, lambda path: shutil.copyfile(given, path))
@@ -212,7 +214,6 @@ def open_run(options: TrainOptions, ranks: Ranks = ALONE) -> Run:
     learned = torch.nn.ModuleList([model, head] if event_head is None else [model, head, event_head])
     if options.compiled:
         model.signal.compile()
-    state = last_state(options)
     run = Run(
         options=options,
         device=device,

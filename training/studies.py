@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -211,5 +212,9 @@ def stage_shares(studies: Sequence[TrainingStudy]) -> NDArray[np.float64]:
 
 
 def data_hashes(studies: Sequence[TrainingStudy]) -> Mapping[str, str]:
-    """Give the hash of each study's source file, by study name."""
-    return {study.study: study.source_hash for study in studies}
+    """Give the hash of each study's source file, by study name; by folder and name where two studies share theirs."""
+    names = Counter(study.study for study in studies)
+    return {
+        study.study if names[study.study] == 1 else f"{study.path.parent.name}/{study.path.name}": study.source_hash
+        for study in studies
+    }

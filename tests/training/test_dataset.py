@@ -1,5 +1,6 @@
 """What a batch holds: subjects apart, rare epochs drawn more often, and texts of what is shown."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ from core.errors import UsageError
 from core.language.prompts import stage_prompts
 from core.language.tokenizer import train_tokenizer
 from core.psg.channels import EXTRA_CHANNELS, MODEL_CHANNELS
+from core.psg.store import PreparedStudy, write_store
 from training.dataset import Augmentation, Reader, blank, vary
 from training.montages import WHOLE, restrict
 from training.sampling import Sampler, SamplerOptions, epoch_weights
-from training.studies import open_study, split_subjects, transition_matrix
+from training.studies import data_hashes, open_study, split_subjects, transition_matrix
 from training.texts import TextOptions, draw_texts
 
 CHANNELS = MODEL_CHANNELS + EXTRA_CHANNELS
@@ -127,3 +129,11 @@ def test_transitions_are_chances(studies: list):
     assert matrix.shape == (5, 5)
     assert np.allclose(matrix.sum(axis=1), 1.0)
     assert (matrix > 0).all()
+
+
+def test_studies_of_one_name_keep_a_hash_each(tmp_path: Path, make_study: Callable[[str, int, int], PreparedStudy]):
+    places = [tmp_path / lab / "night.psg" for lab in ("ward", "home")]
+    for seed, place in enumerate(places):
+        write_store(make_study("night", 4, seed), place)
+    hashes = data_hashes([open_study(place) for place in places])
+    assert hashes == {"ward/night.psg": f"{0:064x}", "home/night.psg": f"{1:064x}"}

@@ -94,3 +94,13 @@ def test_without_a_start_a_network_is_new(first: TrainOptions) -> None:
     tokenizer = train_tokenizer(["stage N2"], 500, 16)
     source = source_of(first)
     assert begin(source, tokenizer, []).config.vocab_size == tokenizer.vocab_size
+
+
+def test_a_tokenizer_that_a_dead_run_left_is_made_anew(first: TrainOptions, tmp_path: Path) -> None:
+    again = replace(first, out=tmp_path / "again", max_steps=1)
+    again.out.mkdir()
+    left = again.out / "tokenizer.json"
+    train_tokenizer(["words of other studies"] * 3, 300, 16).save(left)
+    other = left.read_bytes()
+    list(train(again))
+    assert left.read_bytes() == (first.out / "tokenizer.json").read_bytes() != other
