@@ -77,6 +77,11 @@ class Decoder:
     def _no_bias(self) -> NDArray[np.float32]:
         return np.zeros((1, int(self._inputs["token_bias"][1])), np.float32)
 
+    @property
+    def _shared(self) -> bool:
+        """Whether captions that say the same share a text; in bundles of old graphs each has one of its own."""
+        return "text" in self._inputs and not self._fixed_shapes()
+
     def start(
         self, decoder_tokens: NDArray[np.float32], epochs: NDArray[np.int64], domains: NDArray[np.int64], tokens: int
     ) -> DecoderState:
@@ -103,8 +108,7 @@ class Decoder:
         session.run_with_iobinding(binding)
         made = dict(zip(names, binding.get_outputs(), strict=True))
         rows = _rows_for(self._context_length if self._fixed_shapes() else tokens)
-        shared = "text" in self._inputs and not self._fixed_shapes()  # older bundles have a text for each caption
-        text = np.zeros(len(domains), np.int64) if shared else np.arange(len(domains))
+        text = np.zeros(len(domains), np.int64) if self._shared else np.arange(len(domains))
         state = DecoderState({}, rows, text)
         for name, shape in self._inputs.items():
             if name.startswith("cross"):
@@ -167,7 +171,9 @@ class Decoder:
 
     def keep_rows(self, state: DecoderState, rows: NDArray[np.intp]) -> DecoderState:
         """Give the state of some captions, once or several times each: `rows` are their indexes."""
-        used, text = np.unique(state.text[rows], return_inverse=True)
+        used, text = state.text[rows], np.arange(len(rows))
+        if self._shared:
+            used, text = np.unique(used, return_inverse=True)
         taken = {
             name: self._value(np.ascontiguousarray(value.numpy()[used if name.startswith("text_") else rows]))
             for name, value in state.caches.items()
@@ -182,7 +188,7 @@ class Decoder:
         writing: NDArray[np.bool_] | None,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Let the captions share what is the same of their texts; give its tokens `[U, T]` and positions `[U]`."""
-        if self._fixed_shapes():
+        if not self._shared:
             return token_ids, position
         said = np.column_stack((state.text, position, token_ids))
         if writing is not None and writing.any():

@@ -28,10 +28,11 @@ PROVISIONAL = (
     *("abdominal_rate", "abdominal_variability", "thoracic_rate", "thoracic_variability"),
     *("airflow_rate", "airflow_variability", "airflow_amplitude", "flow_flatness", "effort_phase"),
     *("spindle_count", "spindle_frequency", "spindle_duration", "rmssd", "chin_tone"),
+    *("slow_wave_count", "slow_wave_amplitude"),
     *("beat_rate", "heart_rate_min", "heart_rate_mean", "heart_rate_max"),
 )
-"""What the rest of the night may still change: what its neighbours weigh; beats, breaths and events that go on; what is
-told against the night's usual level. The other measurements are final."""
+"""What the rest of the night may still change: what its neighbours weigh; beats, breaths, waves and events that go on;
+what is told against the night's usual level. The other measurements are final."""
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def test_what_is_not_provisional_is_final(night: Path, tmp_path: Path) -> None:
         assert {name: now.measurements.get(name) for name in settled} == {
             name: then.measurements.get(name) for name in settled
         }
-        assert {"c3_delta", "slow_wave_count", "spo2_mean", "position"} <= settled
+        assert {"c3_delta", "spo2_mean", "position"} <= settled
 
 
 def test_an_event_keeps_its_time_in_the_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
