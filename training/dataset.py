@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.language.context import Context, context_of, no_context
+from core.language.context import Context, context_of
 from core.language.facts import EPOCH_SECONDS, EpochFacts
 from core.language.tokenizer import Tokenizer
 from core.psg.scoring import EVENT_TYPES, STAGES, Event
@@ -150,13 +150,8 @@ class Reader:
         if self.augmentation is not None:
             vary(signals, self.channels, self.augmentation, rng)
         blank(signals, present, self.channels)
-        return self._tensors((signals, present), self._context(shown_facts), texts, (stages, events))
-
-    def _context(self, facts: Sequence[EpochFacts]) -> Context:
-        """What the network is shown of the epochs beside their signals."""
-        if not self.measured:
-            return no_context(len(facts), 0, 0)
-        return context_of(facts, self.measured, self.courses)
+        context = context_of(shown_facts, self.measured, self.courses)
+        return self._tensors((signals, present), context, texts, (stages, events))
 
     def _signals(self, rows: Sequence[tuple[int, int]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         signals = np.empty((len(rows), len(self.channels), 1920), np.float32)

@@ -11,7 +11,8 @@ import torch.nn.functional as functional
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from core.inference.own_night import by_own_night, cluster_views, log_softmax
+from core.inference.own_night import by_own_night, cluster_views
+from core.inference.softmax import log_softmax
 from core.language.band_course import BANDS, N_FEATURES, night_features
 from core.psg.scoring import STAGES
 from training.course import CourseConfig, CourseNet, Training, train_member

@@ -14,6 +14,7 @@ from core.errors import UsageError
 from core.inference.constrained import Grammar, Place
 from core.inference.decoding import MIN_TOKENS, PAD_ID, Decoded, DecodeOptions, longest_text, parts
 from core.inference.engine import Engine
+from core.inference.softmax import log_softmax
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def _search(
             bias[0, engine.tokenizer.end_id] = -np.inf
         scores = engine.decoder.step(state, given[:, None], np.full(len(given), position), bias, logits=True)
         assert scores.logits is not None  # they were asked for
-        chances = _log_softmax(scores.logits[:, 0])
+        chances = log_softmax(scores.logits[:, 0].astype(np.float64))
         rows: list[int] = []
         for number in np.unique(owners):
             of_text = np.flatnonzero(owners == number)
@@ -172,8 +173,3 @@ def _go_on(text: _Text, chances: NDArray[np.float64], beams: int, end: int, last
 def _best(text: _Text) -> Decoded:
     _, ids, scores, ended = max(text.whole, key=lambda whole: whole[0])
     return Decoded(np.array(ids, np.int64), np.exp(np.array(scores)).astype(np.float32), ended)
-
-
-def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))

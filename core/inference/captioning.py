@@ -1,11 +1,12 @@
 """Captions of a night: the model writes, measured values fill its slots, and nothing unseen is told."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from core.inference.engine import Engine
+from core.inference.events import events_by_epoch
 from core.inference.night import Night, NightOptions, measured_night, read_night
 from core.inference.wording import checked_text, leaves_out_pulse, tells_anything, tells_the_same
 from core.language.describe import describe
@@ -106,7 +107,7 @@ def caption_rows(study: PreparedStudy, night: Night) -> Iterator[EpochCaption]:
     sites = shown_names(study.channel_map)
     known = [channel.name for channel in (*CHANNELS, *FURTHER_CHANNELS) if channel.name in night.channels]
     states = {name: study.states_of(name) for name in known}
-    overlapping = _by_epoch(night.events, study.n_epochs)
+    overlapping = events_by_epoch(night.events, study.n_epochs)
     for epoch in range(study.n_epochs):
         onset = epoch * float(EPOCH_SECONDS)
         events = tuple(overlapping[epoch])
@@ -143,21 +144,6 @@ def event_row(event: Event) -> dict[str, Any]:
         "duration": round(event.duration, 1),
         "confidence": confidence,
     }
-
-
-def _by_epoch(events: Sequence[Event], count: int) -> list[list[Event]]:
-    """Give the events that overlap each epoch, in their order."""
-    found: list[list[Event]] = [[] for _ in range(count)]
-    for event in events:
-        first, last = (int(when // EPOCH_SECONDS) for when in (event.onset, event.onset + event.duration))
-        for epoch in range(max(first, 0), min(last + 1, count)):
-            if _overlaps(event, epoch * float(EPOCH_SECONDS)):
-                found[epoch].append(event)
-    return found
-
-
-def _overlaps(event: Event, onset: float) -> bool:
-    return event.onset < onset + EPOCH_SECONDS and event.onset + event.duration > onset
 
 
 def _probabilities(night: Night, epoch: int) -> dict[str, float]:

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from core.inference.engine import Engine
 from core.inference.events import NEEDED_CHANNELS
-from core.inference.own_night import by_own_night, cluster_views, log_softmax
+from core.inference.own_night import by_own_night, cluster_views
+from core.inference.softmax import log_softmax
 from core.language.band_course import EEGS, band_course, chin_tone, night_features
 from core.psg.preprocess import EPOCH_SECONDS, traces_of
 from core.psg.runs import runs

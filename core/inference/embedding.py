@@ -6,15 +6,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from core.inference.course_graphs import event_probabilities
 from core.inference.engine import Engine
+from core.inference.events import events_by_epoch
 from core.inference.found_events import FoundEvents, found_events
 from core.inference.studies import measurements_of
 from core.language.context import Context, context_of
 from core.language.facts import EpochFacts, epoch_facts, of_the_ecg
 from core.language.measure import EpochMeasurements
 from core.language.settled import settle_events
-from core.psg.preprocess import EPOCH_SECONDS
 from core.psg.scoring import UNSCORED, Event, Scoring
 from core.psg.store import PreparedStudy
 
@@ -53,14 +52,14 @@ def own_context(study: PreparedStudy, engine: Engine) -> Context | None:
     """Gather what the model is shown of a study beside its signals; None for a model that is shown signals alone."""
     if not engine.bundle.measured:
         return None
-    return night_context(study, engine, measurements_of(study), event_probabilities(study, engine))
+    return night_context(study, engine, measurements_of(study), found_events(study, engine))
 
 
 def night_context(
     study: PreparedStudy,
     engine: Engine,
     measurements: EpochMeasurements,
-    probabilities: NDArray[np.float64] | None,
+    found: FoundEvents | None,
 ) -> Context:
     """Gather what the model is shown of a night beside its signals.
 
@@ -74,24 +73,19 @@ def night_context(
         The model, whose bundle names what is shown.
     measurements
         The study's.
-    probabilities
-        [seconds, 8] of the night model; None where the bundle has none: events that rules measure are shown.
+    found
+        Events of the night model; None where the bundle has none: events that rules measure are shown.
     """
-    found = FoundEvents((), ()) if probabilities is None else found_events(study, engine, probabilities)
+    found = found or FoundEvents((), ())
     settled = settle_events((), found.events, measurements, (), found.sees, found.trusted)
     facts = _facts(study, replace(measurements, events=()), settled.events)
     return context_of(facts, engine.bundle.measured, engine.bundle.courses)
 
 
 def _facts(study: PreparedStudy, measurements: EpochMeasurements, events: Sequence[Event]) -> list[EpochFacts]:
-    """What is known of each epoch, each with the events that touch it."""
-    touching: list[list[Event]] = [[] for _ in range(study.n_epochs)]
-    for event in events:
-        first, last = (int(when // EPOCH_SECONDS) for when in (event.onset, event.onset + event.duration))
-        for epoch in range(max(first, 0), min(last + 1, study.n_epochs)):
-            touching[epoch].append(event)
+    """What is known of each epoch, each with the events that overlap it."""
     unscored = (UNSCORED,) * study.n_epochs
     return [
         of_the_ecg(epoch_facts(epoch, measurements, study.states, Scoring(unscored, tuple(some))))
-        for epoch, some in enumerate(touching)
+        for epoch, some in enumerate(events_by_epoch(events, study.n_epochs))
     ]

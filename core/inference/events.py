@@ -1,6 +1,6 @@
 """Events that the model wrote epoch by epoch, made into events of the night."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +57,18 @@ class DraftEvent:
 def seen(study: PreparedStudy, channels: tuple[str, ...]) -> NDArray[np.bool_]:
     """Tell for each epoch, [N], whether a model may see one of the channels."""
     return np.asarray((study.present(channels) > 0).any(axis=1), bool)
+
+
+def events_by_epoch(events: Sequence[Event], count: int) -> list[list[Event]]:
+    """Give the events that overlap each of `count` epochs, in their order."""
+    found: list[list[Event]] = [[] for _ in range(count)]
+    for event in events:
+        end = event.onset + event.duration
+        first, last = (int(when // EPOCH_SECONDS) for when in (event.onset, end))
+        for epoch in range(max(first, 0), min(last + 1, count)):
+            if event.onset < (epoch + 1) * EPOCH_SECONDS and end > epoch * EPOCH_SECONDS:
+                found[epoch].append(event)
+    return found
 
 
 def merge_drafts(drafts: Iterable[DraftEvent], visible: Mapping[str, NDArray[np.bool_]]) -> tuple[Event, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.inference.course_graphs import RESPIRATORY, detected_events
+from core.inference.course_graphs import RESPIRATORY, detected_events, event_probabilities
 from core.inference.engine import Engine
 from core.inference.events import NEEDED_CHANNELS, seen
 from core.psg.preprocess import EPOCH_SECONDS, traces_of
@@ -25,18 +25,11 @@ class FoundEvents:
     """Types of which its events go before those of the rules."""
 
 
-def found_events(study: PreparedStudy, engine: Engine, probabilities: NDArray[np.float64]) -> FoundEvents:
-    """Give the events of the night model.
-
-    Parameters
-    ----------
-    study
-        A prepared study.
-    engine
-        The model.
-    probabilities
-        [seconds, 8] from `core.inference.course_graphs.event_probabilities`.
-    """
+def found_events(study: PreparedStudy, engine: Engine) -> FoundEvents | None:
+    """Give the events of the night model; None where the bundle has none."""
+    probabilities = event_probabilities(study, engine)
+    if probabilities is None:
+        return None
     from core.language.respiratory_events import typed_by_effort  # brings scipy, which staging does without
 
     visible, thresholds = visible_epochs(study, engine), engine.bundle.event_thresholds

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from core.inference.beams import BeamOptions, beam_search
 from core.inference.constrained import grammars
-from core.inference.course_graphs import event_probabilities
 from core.inference.decoding import MIN_TOKENS, greedy
 from core.inference.drafts import Draft, read_events
 from core.inference.embedding import encode_rows, night_context
@@ -119,10 +118,10 @@ def read_night(
             measurements = measured() if measured is not None else measurements_of(study)
             context = night_context(study, engine, measurements, later.result()[1])
         embeddings, drafts = _encode_and_write(study, engine, asked, context, progress)
-        staging, probabilities = later.result()
+        staging, found = later.result()
     if staging is None:
         staging = stage_embeddings(embeddings, study, engine) if seen(study, EEG).any() else unstaged(study.n_epochs)
-    found = _model_events(study, engine, drafts, probabilities)
+    found = found or _written_events(study, engine, drafts)
     if context is None:
         measurements = measured() if measured is not None else measurements_of(study)
     settled = settle_events(scored, found.events, measurements, staging.stages, found.sees, found.trusted)
@@ -141,23 +140,16 @@ def read_night(
 
 def _read_courses(
     study: PreparedStudy, engine: Engine, options: NightOptions
-) -> tuple[Staging | None, NDArray[np.float64] | None]:
+) -> tuple[Staging | None, FoundEvents | None]:
     """Stages of the scoring or the night model, and the night model's events; None where neither gives them."""
     staging = staging_of_scoring(study, StagingOptions(options.use_scoring))
     if staging is None and engine.bundle.stage_head is None and seen(study, EEG).any():
         staging = stage_course(study, engine)
-    return staging, event_probabilities(study, engine)
+    return staging, found_events(study, engine)
 
 
-def _model_events(
-    study: PreparedStudy,
-    engine: Engine,
-    drafts: Mapping[int, Mapping[str, Draft]],
-    probabilities: NDArray[np.float64] | None,
-) -> FoundEvents:
-    """Events of the night model where the bundle has one, else those that the decoder wrote."""
-    if probabilities is not None:
-        return found_events(study, engine, probabilities)
+def _written_events(study: PreparedStudy, engine: Engine, drafts: Mapping[int, Mapping[str, Draft]]) -> FoundEvents:
+    """Events that the decoder wrote, for a bundle without a night model's."""
     visible = visible_epochs(study, engine)
     sees = tuple(kind for kind, epochs in visible.items() if engine.writes and epochs.any())
     return FoundEvents(merge_drafts(_draft_events(drafts), visible), sees)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from core.inference.softmax import log_softmax
 from core.language.band_course import BANDS
 
 WEIGHT = 0.2
@@ -88,9 +89,3 @@ def _discriminant(shown: NDArray[np.float64], belongs: NDArray[np.float64]) -> N
     distances = [(np.einsum("nf,fg->ng", away, inverse, optimize=False) * away).sum(axis=1) for away in apart]
     shares = np.log((counts + SCARCE) / (counts + SCARCE).sum())
     return log_softmax(np.maximum(log_softmax(shares - 0.5 * np.stack(distances, axis=1)), LEAST_LOG))
-
-
-def log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Natural log-probabilities of scores, by row."""
-    shifted = scores - scores.max(axis=1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)), np.float64)

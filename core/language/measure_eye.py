@@ -9,6 +9,7 @@ from scipy import signal
 
 from core.language.epochs import Sampled, is_standardised, per_epoch, ratio, sampled
 from core.language.measure_eeg import welch
+from core.language.zero_phase import zero_phase
 from core.psg.preprocess import Trace
 
 EYES = {"left": "EOG_L", "right": "EOG_R"}
@@ -92,7 +93,7 @@ def rapid_eye_movements(left: Sampled, right: Sampled) -> NDArray[np.float64]:
         Seconds from the start of the recording at the middle of each deflection, in order.
     """
     sections = signal.butter(2, DEFLECTION, "bandpass", fs=EOG_RATE, output="sos")
-    e1, e2 = (signal.sosfiltfilt(sections, eye.samples) for eye in (left, right))
+    e1, e2 = (zero_phase(sections, eye.samples) for eye in (left, right))
     valid = left.valid & right.valid
     apart = (e2 - e1) / 2
     step = np.diff(apart)

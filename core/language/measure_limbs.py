@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, signal
 
+from core.language.zero_phase import zero_phase
 from core.psg.preprocess import EPOCH_SECONDS, Trace
 from core.psg.quality import USABLE, assess_channel
 from core.psg.runs import runs
@@ -89,7 +90,7 @@ def leg_level(trace: Trace, n_epochs: int) -> NDArray[np.float64]:
     for mains in (50.0, 60.0):
         if mains < 0.45 * trace.rate:
             sections.append(signal.tf2sos(*signal.iirnotch(mains, 15.0, fs=trace.rate)))
-    rectified = np.abs(signal.sosfiltfilt(np.concatenate(sections), samples))
+    rectified = np.abs(zero_phase(np.concatenate(sections), samples))
     smooth = ndimage.uniform_filter1d(rectified, max(1, round(SMOOTH_SECONDS * trace.rate)))
     size = n_epochs * EPOCH_SECONDS * GRID
     places = np.minimum(((np.arange(size) + 0.5) * trace.rate / GRID).astype(np.int64), len(smooth) - 1)
