@@ -1,7 +1,7 @@
 """Captions of a night: the model writes, measured values fill its slots, and nothing unseen is told."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -101,14 +101,14 @@ def caption_study(
     return caption_rows(study, night)
 
 
-def caption_rows(study: PreparedStudy, night: Night) -> Iterator[EpochCaption]:
-    """Print a settled night, a row an epoch."""
+def caption_rows(study: PreparedStudy, night: Night, epochs: Iterable[int] | None = None) -> Iterator[EpochCaption]:
+    """Print a settled night, a row an epoch; `epochs` are those wanted, None for all."""
     measured = replace(night.measurements, events=())  # they stand in the night's events
     sites = shown_names(study.channel_map)
     known = [channel.name for channel in (*CHANNELS, *FURTHER_CHANNELS) if channel.name in night.channels]
     states = {name: study.states_of(name) for name in known}
     overlapping = events_by_epoch(night.events, study.n_epochs)
-    for epoch in range(study.n_epochs):
+    for epoch in range(study.n_epochs) if epochs is None else map(int, epochs):
         onset = epoch * float(EPOCH_SECONDS)
         events = tuple(overlapping[epoch])
         settled = Scoring(night.staging.stages, events)

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.inference.ahead import one_ahead
 from core.inference.beams import BeamOptions, beam_search
 from core.inference.constrained import grammars
 from core.inference.decoding import MIN_TOKENS, greedy
@@ -87,8 +89,22 @@ def read_night(
     progress: Callable[[int], object] | None = None,
     measured: Callable[[], EpochMeasurements] | None = None,
 ) -> Night:
-    """Encode a night, let the model write about it, and settle its stages and events.
+    """Encode a night, let the model write about it, and settle its stages and events; see `night_in_parts`."""
+    *_, (night, _) = night_in_parts(study, engine, options, progress, measured)
+    return night
 
+
+def night_in_parts(
+    study: PreparedStudy,
+    engine: Engine,
+    options: NightOptions | None = None,
+    progress: Callable[[int], object] | None = None,
+    measured: Callable[[], EpochMeasurements] | None = None,
+) -> Iterator[tuple[Night, NDArray[np.intp]]]:
+    """Read a night, and give it each time that the model has written about some more of its epochs.
+
+    Where the bundle's night model gives stages and events, they are settled before the first part, and the next part
+    is written while one is used. They come of the texts and embeddings otherwise, and the night is one part.
     Signals and decoder tokens are held a batch at a time; texts and embeddings are kept.
 
     Parameters
@@ -104,48 +120,83 @@ def read_night(
     measured
         Gives the measurements, once they are needed; None to take them from the study.
 
+    Yields
+    ------
+    tuple
+        The night, whose drafts and embeddings grow from part to part, and the epochs that are new in it, in order.
+
     Notes
     -----
     A study with neither an EEG nor a scoring has no stages, and is captioned all the same.
     """
     options = options or NightOptions()
-    scored = _scored_events(study, options)
+    asked = replace(options, domains=_domains_to_write(engine, options, _scored_events(study, options)))
+    take = measured or partial(measurements_of, study)
+    written = _Written(np.empty((study.n_epochs, engine.bundle.embed_dim), np.float32))
     with ThreadPoolExecutor(1, "courses") as pool:
         later = pool.submit(_read_courses, study, engine, options)
-        asked = replace(options, domains=_domains_to_write(engine, options, scored))
-        context = None
+        measurements = context = night = None
         if engine.bundle.measured:
-            measurements = measured() if measured is not None else measurements_of(study)
-            context = night_context(study, engine, measurements, later.result()[1])
-        embeddings, drafts = _encode_and_write(study, engine, asked, context, progress)
-        staging, found = later.result()
+            measurements = take()
+            context = night_context(study, engine, measurements, later.result().found)
+            if later.result().whole:
+                night = _settled(study, engine, options, (later.result(), measurements, written))
+        for rows in written.in_parts(study, engine, asked, context):
+            if progress is not None:
+                progress(len(rows))
+            if night is not None:
+                yield night, rows
+        if night is None:
+            measurements = measurements or take()
+            night = _settled(study, engine, options, (later.result(), measurements, written))
+            yield night, np.arange(study.n_epochs)
+
+
+@dataclass(frozen=True)
+class _Courses:
+    """What the scoring or the night model says of a night; None where neither does."""
+
+    staging: Staging | None
+    found: FoundEvents | None
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing of it waits for texts and embeddings."""
+        return self.staging is not None and self.found is not None
+
+
+def _read_courses(study: PreparedStudy, engine: Engine, options: NightOptions) -> _Courses:
+    staging = staging_of_scoring(study, StagingOptions(options.use_scoring))
+    if staging is None and engine.bundle.stage_head is None and seen(study, EEG).any():
+        staging = stage_course(study, engine)
+    return _Courses(staging, found_events(study, engine))
+
+
+def _settled(
+    study: PreparedStudy,
+    engine: Engine,
+    options: NightOptions,
+    known: "tuple[_Courses, EpochMeasurements, _Written]",
+) -> Night:
+    """Settle stages and events; of what was written and embedded only where the courses leave them open."""
+    courses, measurements, written = known
+    staging, found, scored = courses.staging, courses.found, _scored_events(study, options)
     if staging is None:
-        staging = stage_embeddings(embeddings, study, engine) if seen(study, EEG).any() else unstaged(study.n_epochs)
-    found = found or _written_events(study, engine, drafts)
-    if context is None:
-        measurements = measured() if measured is not None else measurements_of(study)
+        has_eeg = seen(study, EEG).any()
+        staging = stage_embeddings(written.embeddings, study, engine) if has_eeg else unstaged(study.n_epochs)
+    found = found or _written_events(study, engine, written.drafts)
     settled = settle_events(scored, found.events, measurements, staging.stages, found.sees, found.trusted)
     return Night(
         staging=staging,
         events=settled.events,
         events_from="scoring" if scored else "model" if MODEL in settled.found_by.values() else "measurements",
         measurements=measurements,
-        embeddings=embeddings,
-        drafts=drafts,
+        embeddings=written.embeddings,
+        drafts=written.drafts,
         channels=engine.bundle.channels,
         domains=options.domains,
         found_by=settled.found_by,
     )
-
-
-def _read_courses(
-    study: PreparedStudy, engine: Engine, options: NightOptions
-) -> tuple[Staging | None, FoundEvents | None]:
-    """Stages of the scoring or the night model, and the night model's events; None where neither gives them."""
-    staging = staging_of_scoring(study, StagingOptions(options.use_scoring))
-    if staging is None and engine.bundle.stage_head is None and seen(study, EEG).any():
-        staging = stage_course(study, engine)
-    return staging, found_events(study, engine)
 
 
 def _written_events(study: PreparedStudy, engine: Engine, drafts: Mapping[int, Mapping[str, Draft]]) -> FoundEvents:
@@ -188,27 +239,46 @@ def _domains_to_write(engine: Engine, options: NightOptions, scored: tuple[Event
     return tuple(domain for domain in engine.bundle.domains if domain in wanted)
 
 
-def _encode_and_write(
-    study: PreparedStudy,
-    engine: Engine,
-    options: NightOptions,
-    context: Context | None,
-    progress: Callable[[int], object] | None,
-) -> tuple[NDArray[np.float32], dict[int, dict[str, Draft]]]:
-    embeddings = np.empty((study.n_epochs, engine.bundle.embed_dim), np.float32)
-    drafts: dict[int, dict[str, Draft]] = {}
-    domains = options.domains
-    visible = {domain: taken(study, engine, DOMAIN_CHANNELS[domain]) for domain in domains}
-    write = _writer(engine, options)
+@dataclass(frozen=True)
+class _Written:
+    """What the model has read and written so far."""
+
+    embeddings: NDArray[np.float32]
+    """[N, D]"""
+    drafts: dict[int, dict[str, Draft]] = field(default_factory=dict)
+    """By epoch and domain."""
+
+    def in_parts(
+        self, study: PreparedStudy, engine: Engine, options: NightOptions, context: Context | None
+    ) -> Iterator[NDArray[np.intp]]:
+        """Go over the night batch by batch and give the epochs of each.
+
+        While one is used the next is written, and where the model is small the one after it is encoded: its workers
+        then never wait for the longest text of a batch.
+        """
+        visible = {domain: taken(study, engine, DOMAIN_CHANNELS[domain]) for domain in options.domains}
+        write = _writer(engine, options)
+        encoded = _encoded(study, engine, context)
+
+        def written() -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32], list[tuple[int, str]], list[Draft]]]:
+            for rows, (embeddings, tokens) in one_ahead(encoded) if engine.small else encoded:
+                asked = [(row, domain) for domain in visible for row in range(len(rows)) if visible[domain][rows[row]]]
+                yield rows, embeddings, asked, write(tokens, asked)
+
+        for rows, embeddings, asked, drafts in one_ahead(written()):
+            self.embeddings[rows] = embeddings
+            for (row, domain), draft in zip(asked, drafts, strict=True):
+                self.drafts.setdefault(int(rows[row]), {})[domain] = draft
+            yield rows
+
+
+def _encoded(
+    study: PreparedStudy, engine: Engine, context: Context | None
+) -> Iterator[tuple[NDArray[np.intp], tuple[NDArray[np.float32], NDArray[np.float32]]]]:
+    """Encode a night batch by batch: its epochs, and what `encode_rows` gives."""
     for first in range(0, study.n_epochs, engine.batch):
         rows = np.arange(first, min(first + engine.batch, study.n_epochs))
-        embeddings[rows], tokens = encode_rows(study, engine, rows, context)
-        asked = [(row, domain) for domain in domains for row in range(len(rows)) if visible[domain][rows[row]]]
-        for (row, domain), draft in zip(asked, write(tokens, asked), strict=True):
-            drafts.setdefault(int(rows[row]), {})[domain] = draft
-        if progress is not None:
-            progress(len(rows))
-    return embeddings, drafts
+        yield rows, encode_rows(study, engine, rows, context)
 
 
 def _writer(

@@ -1,7 +1,7 @@
 """What the commands do to one study: open, compute, write; the tasks of `core.batch`."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -11,10 +11,10 @@ import numpy as np
 
 from core.batch import Outcome, StudyInput
 from core.inference.bundle import load_bundle
-from core.inference.captioning import CaptionOptions, caption_rows
+from core.inference.captioning import CaptionOptions, EpochCaption, caption_rows
 from core.inference.embedding import embed_study, embedding_channels
 from core.inference.engine import Engine
-from core.inference.night import measured_night, read_night
+from core.inference.night import Night, measured_night, night_in_parts
 from core.inference.results import (
     finite,
     night_summary,
@@ -26,6 +26,7 @@ from core.inference.results import (
 )
 from core.inference.staging import Staging, StagingOptions, stage_study, staging_channels
 from core.inference.studies import StudyOptions, open_measuring, open_study
+from core.interpreter import share_interpreter
 from core.language.measure import EpochMeasurements
 from core.memory import keep_freed_memory
 from core.psg.formats import companions
@@ -56,6 +57,7 @@ class ModelChoice:
 @lru_cache(maxsize=1)
 def _engine(choice: ModelChoice) -> Engine:
     keep_freed_memory()
+    share_interpreter()
     return Engine(load_bundle(choice.model), choice.device, choice.batch, choice.threads)
 
 
@@ -170,24 +172,38 @@ class CaptionTask(ReadsStudies):
 
     def __call__(self, item: StudyInput) -> Outcome:
         """Caption one study."""
+        study, parts = self._read(item)
+        night: Night | None = None
+
+        def rows() -> Iterator[EpochCaption]:
+            nonlocal night
+            for night, epochs in parts:
+                yield from caption_rows(study, night, epochs)
+
+        kinds = ("captions.jsonl", "stages.csv", "summary.json")
+        files = tuple(f"{item.study}.{kind}" for kind in kinds) if self.out is not None else ()
+        printed: tuple[Any, ...] = ()
+        if self.out is not None:
+            write_captions(rows(), self.out / files[0])
+        else:
+            printed = tuple(finite(row.to_json()) for row in rows())
+        assert night is not None  # a study has one epoch at least
+        summary = night_summary(study, night.staging, night)
+        if self.out is not None:
+            write_stages(night.staging, self.out / files[1])
+            write_summary(summary, self.out / files[2])
+        figures = stage_figures(night.staging) | {"events": len(night.events), "text": summary["text"]}
+        return Outcome(files, figures, printed, study.repairs)
+
+    def _read(self, item: StudyInput) -> tuple[PreparedStudy, Iterable[tuple[Night, Iterable[int]]]]:
+        """Open a study; its night comes in parts, whose rows are printed while the next one is written."""
         wishes = self.options.night
         if self.choice is None:
             study = self.reading.open(item)
-            night = measured_night(study, wishes)
-        else:
-            engine = self.choice.engine()
-            study, measured = self.reading.open_measuring(item)
-            night = read_night(study, engine, wishes, measured=measured)
-        summary = night_summary(study, night.staging, night)
-        figures = stage_figures(night.staging) | {"events": len(night.events), "text": summary["text"]}
-        files: tuple[str, ...] = ()
-        if self.out is not None:
-            files = tuple(f"{item.study}.{kind}" for kind in ("captions.jsonl", "stages.csv", "summary.json"))
-            write_captions(caption_rows(study, night), self.out / files[0])
-            write_stages(night.staging, self.out / files[1])
-            write_summary(summary, self.out / files[2])
-        rows = () if self.out is not None else tuple(finite(row.to_json()) for row in caption_rows(study, night))
-        return Outcome(files, figures, rows, study.repairs)
+            return study, [(measured_night(study, wishes), range(study.n_epochs))]
+        engine = self.choice.engine()
+        study, measured = self.reading.open_measuring(item)
+        return study, night_in_parts(study, engine, wishes, measured=measured)
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from core.inference.bundle import load_bundle
+from core.inference.captioning import caption_rows
 from core.inference.embedding import embed_study, embedding_channels
 from core.inference.engine import Engine
-from core.inference.night import NightOptions, read_night
+from core.inference.night import NightOptions, night_in_parts, read_night
 from core.inference.studies import measurements_of
 from core.psg.channels import MODEL_CHANNELS
 from core.psg.preprocess import prepared_from_array
@@ -68,6 +69,21 @@ def test_a_scoring_changes_no_embedding(study: PreparedStudy, shown_engine: Engi
     np.testing.assert_array_equal(embed_study(scored, shown_engine), plain)
     np.testing.assert_array_equal(night.embeddings, plain)
     assert night.events == events
+
+
+def test_a_night_that_is_settled_first_comes_in_parts_and_says_what_the_whole_says(
+    make_study: MakeStudy, shown_engine: Engine
+) -> None:
+    study = replace(make_study(n=12, seed=4), scoring=Scoring(("W",) * 6 + ("N2",) * 6, ()))
+    whole = read_night(study, shown_engine)
+    counted: list[int] = []
+    rows, epochs = [], []
+    for night, some in night_in_parts(study, shown_engine, progress=counted.append):
+        np.testing.assert_array_equal(night.embeddings[some], whole.embeddings[some])
+        epochs.append(len(some))
+        rows += caption_rows(study, night, some)
+    assert epochs == counted == [5, 5, 2]
+    assert rows == list(caption_rows(study, whole))
 
 
 def test_an_embedding_does_not_depend_on_its_batch(study: PreparedStudy, shown_engine: Engine) -> None:
