@@ -8,8 +8,8 @@ from typing import Any
 from core.inference.engine import Engine
 from core.inference.events import events_by_epoch
 from core.inference.night import Night, NightOptions, measured_night, read_night
-from core.inference.wording import checked_text, leaves_out_pulse, tells_anything, tells_the_same
-from core.language.describe import describe
+from core.inference.wording import checked, leaves_out_pulse, tells_anything, tells_the_same
+from core.language.describe import describe, sayable
 from core.language.facts import DOMAINS, EpochFacts, epoch_facts
 from core.language.sites import shown_names
 from core.language.values import printed
@@ -154,18 +154,19 @@ def _probabilities(night: Night, epoch: int) -> dict[str, float]:
 
 def _captions(study: PreparedStudy, epoch: int, facts: EpochFacts, night: Night) -> dict[str, str]:
     """Text by domain: the model's where it agrees with what is settled, else written from the facts."""
-    captions = {}
+    captions, known, seed = {}, sayable(facts), phrase_seed(study.source_hash, epoch)
     for domain in (domain for domain in DOMAINS if domain in night.domains):
         draft = night.drafts.get(epoch, {}).get(domain)
-        text = checked_text(draft.text, facts, domain) if draft else ""
-        if not _stands(text, facts, domain):
-            text = describe(facts, domain, phrase_seed(study.source_hash, epoch), "numbers")
+        text, measured = checked(draft.text, known, domain) if draft else ("", False)
+        if not _stands(text, facts, domain, measured):
+            text = describe(facts, domain, seed, "numbers")
         captions[domain] = text
     return captions
 
 
-def _stands(text: str, facts: EpochFacts, domain: str) -> bool:
-    """Whether what is left of a model's text says what there is to say of the epoch."""
+def _stands(text: str, facts: EpochFacts, domain: str, measured: bool) -> bool:
+    """Whether what is left of a model's text says what there is to say of the epoch; `measured` is `checked`'s."""
     if domain == "stage_event":
         return bool(text) and tells_the_same(text, facts)
-    return tells_anything(text, domain) and not (domain == "cardiac" and leaves_out_pulse(text, facts))
+    tells = (measured and not facts.sites) or tells_anything(text, domain)  # a signal's name may say anything
+    return tells and not (domain == "cardiac" and leaves_out_pulse(text, facts))

@@ -10,7 +10,7 @@ from core.inference.events import NEEDED_CHANNELS
 from core.inference.own_night import by_own_night, cluster_views
 from core.inference.softmax import log_softmax
 from core.language.band_course import EEGS, band_course, chin_tone, night_features
-from core.psg.preprocess import EPOCH_SECONDS, traces_of
+from core.psg.preprocess import EPOCH_SECONDS, Trace, traces_of
 from core.psg.runs import runs
 from core.psg.scoring import EVENT_TYPES, STAGES, Event
 from core.psg.store import PreparedStudy
@@ -32,8 +32,10 @@ JOINED = 2  # seconds below the threshold that do not end an event
 RELEASE = 0.6  # of the threshold: what goes on above it is the same event
 
 
-def stage_log_probabilities(study: PreparedStudy, engine: Engine) -> NDArray[np.float64] | None:
-    """Read a night's stages from its EEGs and EOG.
+def stage_log_probabilities(
+    study: PreparedStudy, engine: Engine, traces: Mapping[str, Trace] | None = None
+) -> NDArray[np.float64] | None:
+    """Read a night's stages from its EEGs and EOG; `traces` are those of `traces_of`, where they are made already.
 
     Returns
     -------
@@ -44,7 +46,7 @@ def stage_log_probabilities(study: PreparedStudy, engine: Engine) -> NDArray[np.
     """
     if STAGES_GRAPH not in engine.bundle.graphs:
         return None
-    traces = traces_of(study)
+    traces = traces_of(study) if traces is None else traces
     course = band_course(traces, study.states, study.n_epochs)
     seen: NDArray[np.bool_] = np.asarray(np.isfinite(course[:, : len(EEGS)]).all(axis=2))  # (epoch, derivation)
     if not seen.any():
@@ -68,8 +70,19 @@ def _without_atonia(tone: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(LEAST_ODDS * np.clip(above, 0.0, 1.0), np.float64)
 
 
-def event_probabilities(study: PreparedStudy, engine: Engine) -> NDArray[np.float64] | None:
+def event_probabilities(
+    study: PreparedStudy, engine: Engine, traces: Mapping[str, Trace] | None = None
+) -> NDArray[np.float64] | None:
     """Read in each second of a night which events go on; none do while no channel that would show them is usable.
+
+    Parameters
+    ----------
+    study
+        A prepared study.
+    engine
+        The model.
+    traces
+        Those of `traces_of`, where they are made already.
 
     Returns
     -------
@@ -80,7 +93,7 @@ def event_probabilities(study: PreparedStudy, engine: Engine) -> NDArray[np.floa
         return None
     from core.language.event_course import event_course  # brings scipy, which staging does without
 
-    course = event_course(traces_of(study), study.states, study.n_epochs)
+    course = event_course(traces_of(study) if traces is None else traces, study.states, study.n_epochs)
     parts = []
     for first in range(0, len(course), BLOCK):
         start, stop = max(first - MARGIN, 0), min(first + BLOCK + MARGIN, len(course))

@@ -1,14 +1,15 @@
 """The events that the night model finds in a study, typed by the measured effort, where a channel shows them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.inference.course_graphs import RESPIRATORY, detected_events, event_probabilities
+from core.inference.course_graphs import EVENTS_GRAPH, RESPIRATORY, detected_events, event_probabilities
 from core.inference.engine import Engine
 from core.inference.events import NEEDED_CHANNELS, seen
-from core.psg.preprocess import EPOCH_SECONDS, traces_of
+from core.psg.preprocess import EPOCH_SECONDS, Trace, traces_of
 from core.psg.scoring import Event
 from core.psg.store import PreparedStudy
 
@@ -25,17 +26,19 @@ class FoundEvents:
     """Types of which its events go before those of the rules."""
 
 
-def found_events(study: PreparedStudy, engine: Engine) -> FoundEvents | None:
-    """Give the events of the night model; None where the bundle has none."""
-    probabilities = event_probabilities(study, engine)
-    if probabilities is None:
+def found_events(study: PreparedStudy, engine: Engine, traces: Mapping[str, Trace] | None = None) -> FoundEvents | None:
+    """Give the events of the night model; None where the bundle has none. `traces` as of `event_probabilities`."""
+    if traces is None and EVENTS_GRAPH in engine.bundle.graphs:
+        traces = traces_of(study)
+    probabilities = event_probabilities(study, engine, traces)
+    if probabilities is None or traces is None:
         return None
     from core.language.respiratory_events import typed_by_effort  # brings scipy, which staging does without
 
     visible, thresholds = visible_epochs(study, engine), engine.bundle.event_thresholds
     kinds = {*thresholds} | ({*RESPIRATORY} if "breathing" in thresholds else set())
     sees = tuple(kind for kind, epochs in visible.items() if kind in kinds and epochs.any())
-    events = typed_by_effort(detected_events(probabilities, thresholds), traces_of(study), study.states)
+    events = typed_by_effort(detected_events(probabilities, thresholds), traces, study.states)
     seen_events = tuple(event for event in events if visible[event.type][int(event.onset // EPOCH_SECONDS)])
     return FoundEvents(seen_events, sees, tuple(kind for kind in RESPIRATORY if kind in sees))
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from core.inference.ahead import one_ahead
 from core.inference.beams import BeamOptions, beam_search
 from core.inference.constrained import grammars
+from core.inference.course_graphs import EVENTS_GRAPH, STAGES_GRAPH
 from core.inference.decoding import MIN_TOKENS, greedy
 from core.inference.drafts import Draft, read_events
 from core.inference.embedding import encode_rows, night_context
@@ -31,6 +32,7 @@ from core.language.facts import DOMAINS
 from core.language.measure import EpochMeasurements
 from core.language.settled import MODEL, settle_events
 from core.psg.channels import CHANNELS
+from core.psg.preprocess import traces_of
 from core.psg.scoring import Event
 from core.psg.store import PreparedStudy
 
@@ -167,9 +169,10 @@ class _Courses:
 
 def _read_courses(study: PreparedStudy, engine: Engine, options: NightOptions) -> _Courses:
     staging = staging_of_scoring(study, StagingOptions(options.use_scoring))
+    traces = traces_of(study) if {STAGES_GRAPH, EVENTS_GRAPH} & set(engine.bundle.graphs) else {}
     if staging is None and engine.bundle.stage_head is None and seen(study, EEG).any():
-        staging = stage_course(study, engine)
-    return _Courses(staging, found_events(study, engine))
+        staging = stage_course(study, engine, traces)
+    return _Courses(staging, found_events(study, engine, traces))
 
 
 def _settled(

@@ -1,5 +1,6 @@
 """Sleep staging: by the night model, or zero-shot by cosines to stage prompts and a hidden Markov model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from core.inference.probes import LinearHead
 from core.language.band_course import CHIN, EEGS, EOGS
 from core.language.prompts import stage_prompts
 from core.psg.channels import CHANNELS
+from core.psg.preprocess import Trace
 from core.psg.scoring import STAGES, UNSCORED
 from core.psg.store import PreparedStudy
 
@@ -69,9 +71,12 @@ def stage_study(study: PreparedStudy, engine: Engine, options: StagingOptions | 
     return stage_embeddings(embed_study(study, engine), study, engine, options)
 
 
-def stage_course(study: PreparedStudy, engine: Engine) -> Staging | None:
-    """Stage a study by the bundle's night model; None where it has none, or no EEG is fast enough for it."""
-    scores = stage_log_probabilities(study, engine)
+def stage_course(study: PreparedStudy, engine: Engine, traces: Mapping[str, Trace] | None = None) -> Staging | None:
+    """Stage a study by the bundle's night model; None where it has none, or no EEG is fast enough for it.
+
+    `traces` are those of `core.psg.preprocess.traces_of`, where they are made already.
+    """
+    scores = stage_log_probabilities(study, engine, traces)
     return None if scores is None else _settled(np.exp(scores), np.asarray(scores.any(axis=1)))
 
 

@@ -36,13 +36,34 @@ def checked_text(text: str, facts: EpochFacts, domain: str) -> str:
     str
         Empty where nothing may stand.
     """
-    known = sayable(facts)
-    kept = [
-        sentence(raw) if measured else _checked_sentence(raw, known, domain)
-        for part, measured in filled_sentences(text, known, domain)
-        for raw in sentences(part)
-    ]
-    return " ".join(dict.fromkeys(part for part in kept if part))
+    return checked(text, sayable(facts), domain)[0]
+
+
+def checked(text: str, known: EpochFacts, domain: str) -> tuple[str, bool]:
+    """Check a text of a model; see `checked_text`.
+
+    Parameters
+    ----------
+    text
+        What the model wrote, its slots open.
+    known
+        What may be told of the epoch, as `core.language.describe.sayable` gives it.
+    domain
+        The text's domain.
+
+    Returns
+    -------
+    tuple
+        The text, and whether one of the bank's sentences with measured values stands in it.
+    """
+    parts = filled_sentences(text, known, domain)
+    kept: list[str] = []
+    for part, measured in parts:
+        if measured and not known.sites:  # a signal's name may hold anything, full stops too
+            kept.append(part)
+        else:
+            kept += [sentence(raw) if measured else _checked_sentence(raw, known, domain) for raw in sentences(part)]
+    return " ".join(dict.fromkeys(part for part in kept if part)), any(measured for _, measured in parts)
 
 
 def tells_the_same(text: str, facts: EpochFacts) -> bool:

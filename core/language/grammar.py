@@ -13,6 +13,7 @@ from core.language.values import read_value, value_pattern, value_text
 
 SEPARATOR = re.compile(r",\s+and\s+|,\s+then\s+|,\s+|\s+and\s+", re.IGNORECASE)
 SENTENCE_END = re.compile(r"\.(?:\s+|$)")
+_LOOSE = re.compile(r" ([,.:%])")
 _FIELD = re.compile(r"\{(\w+)\}")
 
 
@@ -35,7 +36,9 @@ def sentence(text: str) -> str:
 
 def sentences(text: str) -> list[str]:
     """Split a caption at its full stops (not at decimal points), without them and with single spaces."""
-    cleaned = re.sub(r"\s+([,.:%])", r"\1", " ".join(text.split()))
+    cleaned = " ".join(text.split())
+    if any(loose in cleaned for loose in (" ,", " .", " :", " %")):
+        cleaned = _LOOSE.sub(r"\1", cleaned)
     return [part.strip() for part in SENTENCE_END.split(cleaned) if part.strip()]
 
 

@@ -1,10 +1,12 @@
 import pytest
 
-from core.inference.wording import checked_text, tells_anything, tells_the_same
-from core.language.describe import describe
-from core.language.facts import EpochFacts
+from core.inference.wording import checked, checked_text, tells_anything, tells_the_same
+from core.language.describe import describe, sayable
+from core.language.facts import DOMAINS, EpochFacts
+from core.language.grammar import sentence, sentences
 from core.language.trends import Trend
 from core.psg.scoring import Event
+from tests.core.language.conftest import random_facts
 
 RISING = Trend("heart_rate", "increasing", 0.0, 30.0)
 FACTS = EpochFacts(
@@ -86,3 +88,12 @@ def test_a_text_that_keeps_silent_on_a_search_in_vain_is_not_the_same() -> None:
     facts = EpochFacts("N2", {}, events_scored=False, looked_for=("breathing",))
     assert tells_the_same(describe(facts, "stage_event", 0), facts)
     assert not tells_the_same("Stable Light Sleep (N2). Events are not scored.", facts)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_text_with_a_measured_sentence_tells_something_and_is_written_as_it_reads(seed: int) -> None:
+    facts = random_facts(seed)
+    for domain in DOMAINS[:-1]:
+        text, measured = checked(describe(facts, domain, seed, "slots"), sayable(facts), domain)
+        assert not measured or tells_anything(text, domain)
+        assert text == " ".join(sentence(part) for part in sentences(text))
