@@ -70,12 +70,13 @@ class _Step:
     """The graph of some tokens more.
 
     `token_ids [U, T]`, `position [U]` (tokens before them), `text [B]` (the row of `token_ids` that each caption goes
-    on with), `token_bias [1, V]` and the caches → for each token the `logits [B, T, V]` of what follows, the likeliest
+    on with), `token_bias [1, V]` and the caches → for each token the `logits [B T, V]` of what follows, the likeliest
     `token [B, T]` and its `chance`; and the caches written. The text tower sees nothing but tokens, so that captions
     that say the same so far share its work and its caches.
 
-    Every product of queries with keys has at least two rows, since the last query stands twice: products of one row
-    are summed in another order, and so a token's numbers are the same alone and among others.
+    Each token's query is a product of its own, of one row: ONNX Runtime computes such products from the caches as they
+    lie, at the speed of memory, and copies the caches before products of more rows. A token's numbers are the same
+    alone and among others, since sums of one row are added up in one order.
     """
 
     def __init__(self, model: SleepLM) -> None:
@@ -128,36 +129,31 @@ class _Step:
         op, constant = self.graph.op, self.graph.constant
         self.shape = op("Shape", places)
         self.split_shape = op("Concat", self.shape, constant([self.config.heads, self.config.head_width]), axis=0)
+        self.query_shape = op("Concat", self.shape, constant([self.config.heads, 1, self.config.head_width]), axis=0)
         batch = op("Shape", places, start=0, end=1)
         numbers = op("Range", constant(np.array(0)), self._scalar(batch), constant(np.array(1)))
-        full = op("Concat", batch, constant([self.config.heads]), op("Shape", places, start=1), axis=0)
         parts = (
             op("Unsqueeze", numbers, constant([1, 2])),
-            constant(np.arange(self.config.heads)[None, :, None]),
-            op("Unsqueeze", places, constant([1])),
+            constant(np.arange(self.config.heads)[None, None, :]),
+            op("Unsqueeze", places, constant([2])),
         )
+        full = op("Concat", self.shape, constant([self.config.heads]), axis=0)
         whole = [op("Unsqueeze", op("Expand", part, full), constant([3])) for part in parts]
-        self.targets = op("Concat", *whole, axis=3)  # (batch, head, token, 3)
+        self.targets = op("Concat", *whole, axis=3)  # (batch, token, head, 3)
         reach = self._scalar(op("Shape", caches[f"{cache}_k_0"], start=2, end=3))
         rows = op("Range", constant(np.array(0)), reach, constant(np.array(1)))
-        seen = op("LessOrEqual", rows, op("Unsqueeze", self._doubled(places), constant([1, 3])))
-        self.mask = op("Where", seen, constant(0.0), constant(NEVER))  # (batch, 1, token + 1, row)
-
-    def _doubled(self, x: ir.Value) -> ir.Value:
-        """Put the last token, along axis 1, a second time after all."""
-        op, constant = self.graph.op, self.graph.constant
-        last = op("Slice", x, constant([-1]), constant([np.iinfo(np.int64).max]), constant([1]))
-        return op("Concat", x, last, axis=1)
+        seen = op("LessOrEqual", rows, op("Unsqueeze", places, constant([2, 3, 4])))
+        self.mask = op("Where", seen, constant(0.0), constant(NEVER))  # (batch, token, 1, 1, row)
 
     def _block(
         self, x: ir.Value, name: str, cache: str, caches: dict[str, ir.Value], made: dict[str, ir.Value]
     ) -> ir.Value:
         """A layer that writes the tokens' keys and values to its cache and looks at all of it."""
         normed = self.layers.layer_norm(x, f"{name}.norm")
-        new = self.layers.keys_values(normed, f"{name}.attention", self.split_shape)
-        for part, value in zip("kv", new, strict=True):
+        for part, layer in (("k", "key"), ("v", "value")):
             kept = cache.format(part)
-            made[kept] = self.graph.op("ScatterND", caches[kept], self.targets, value)
+            new = self.graph.reshape(self.layers.linear(normed, f"{name}.attention.{layer}"), self.split_shape)
+            made[kept] = self.graph.op("ScatterND", caches[kept], self.targets, new)
         seen = self._seen(normed, name, (made[cache.format("k")], made[cache.format("v")]), self.mask)
         return self.layers.joined(x, seen, name)
 
@@ -168,22 +164,19 @@ class _Step:
         """Let the tokens' rows `[B T, W]` look at kept keys and values: `[B T, W]`."""
         op, constant = self.graph.op, self.graph.constant
         query = self.layers.scaled(self.layers.linear(normed, f"{name}.attention.query"))
-        queries = op("Transpose", self._doubled(self.graph.reshape(query, self.split_shape)), perm=[0, 2, 1, 3])
-        keys = op("Transpose", kept[0], perm=[0, 1, 3, 2])
-        scores = op("MatMul", queries, keys)  # (batch, head, token + 1, row)
+        key, value = (op("Unsqueeze", part, constant([1])) for part in kept)  # (batch, 1, head, row, d): of all tokens
+        scores = op("MatMul", self.graph.reshape(query, self.query_shape), op("Transpose", key, perm=[0, 1, 2, 4, 3]))
         if mask is not None:
-            scores = op("Add", scores, mask)
-        seen = op("Transpose", self.layers.weighed(scores, kept[1]), perm=[0, 2, 1, 3])
-        return self.layers.flat(op("Slice", seen, constant([0]), constant([-1]), constant([1])))
+            scores = op("Add", scores, mask)  # (batch, token, head, 1, row)
+        return self.layers.flat(self.layers.weighed(scores, value))
 
     def _score(self, x: ir.Value, bias: ir.Value) -> None:
         """Score what follows each of the rows `x [B T, W]`."""
         op, constant, vocabulary = self.graph.op, self.graph.constant, self.config.vocab_size
         normed = self.layers.layer_norm(x, "decoder.norm")
         logits = op("Gemm", normed, self.graph.weight("decoder.vocabulary.weight"), bias, transB=1)
-        logits = self.graph.reshape(logits, op("Concat", self.shape, constant([vocabulary]), axis=0))
         chance = op("ReduceMax", op("Softmax", logits, axis=-1), constant([-1]), keepdims=0)
         token = op("ArgMax", logits, axis=-1, keepdims=0)
-        self.graph.output("logits", logits, ["batch", "tokens", vocabulary])
-        self.graph.output("token", token, ["batch", "tokens"], "int64")
-        self.graph.output("chance", chance, ["batch", "tokens"])
+        self.graph.output("logits", logits, ["rows", vocabulary])  # in another shape they would be copied
+        self.graph.output("token", self.graph.reshape(token, self.shape), ["batch", "tokens"], "int64")
+        self.graph.output("chance", self.graph.reshape(chance, self.shape), ["batch", "tokens"])

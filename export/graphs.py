@@ -85,7 +85,12 @@ class DecoderStep(nn.Module):
         rows = [self._written(row, read[of], before[of], kept) for row, of in enumerate(text.tolist())]
         logits = torch.cat(rows) + token_bias[:, None]
         chance, token = logits.softmax(dim=-1).max(dim=-1)
-        return (logits, token, chance, *(kept[name] for name in self.names if not name.startswith("cross")))
+        return (
+            logits.flatten(0, 1),
+            token,
+            chance,
+            *(kept[name] for name in self.names if not name.startswith("cross")),
+        )
 
     def _read(self, row: int, ids: Tensor, position: int, caches: dict[str, Tensor]) -> Tensor:
         """Give what the text tower makes `[1, T, W]` of one text's tokens, and write to its caches."""

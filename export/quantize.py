@@ -19,7 +19,9 @@ WEIGHT_LEVELS = 63
 processors without VNNI add them up in, so that every machine gives the same sums."""
 ROW_LEVELS, ROW_ZERO = 127, 128  # activations are bytes around 128
 _MIN_STORED = 1024  # bytes; smaller weights stay as they are
-_MIN_SCALE = 1e-12  # for rows of zeros
+_MIN_SCALE = 1e-12  # for columns of zeros
+_MIN_PEAK = _MIN_SCALE * ROW_LEVELS  # for rows of zeros
+_RUNTIME = "com.microsoft"  # ONNX Runtime's own operations
 
 
 def rounded(model: SleepLM) -> SleepLM:
@@ -132,12 +134,14 @@ def _half_product(graph: ir.Graph, node: ir.Node, rows: _Rows, weights: NDArray[
 def _quantize_rows(graph: ir.Graph, node: ir.Node, rows: ir.Value) -> _Rows:
     """Give the activations as bytes around 128, and the scale of each row."""
     axis = _constant(graph, "last_axis", np.array([-1], np.int64))
-    peak = _before(graph, node, "ReduceMax", [_before(graph, node, "Abs", [rows]), axis], {"keepdims": 1})
+    highest = _before(graph, node, "ReduceMax", [rows, axis], {"keepdims": 1})
+    lowest = _before(graph, node, "Neg", [_before(graph, node, "ReduceMin", [rows, axis], {"keepdims": 1})])
+    peak = _before(graph, node, "Max", [highest, lowest, _constant(graph, "min_peak", np.float32(_MIN_PEAK))])
     scale = _before(graph, node, "Mul", [peak, _constant(graph, "row_step", np.float32(1 / ROW_LEVELS))])
-    scale = _before(graph, node, "Max", [scale, _constant(graph, "min_scale", np.float32(_MIN_SCALE))])
-    steps = _before(graph, node, "Round", [_before(graph, node, "Div", [rows, scale])])
-    steps = _before(graph, node, "Add", [steps, _constant(graph, "row_zero", np.float32(ROW_ZERO))])
-    return _before(graph, node, "Cast", [steps], {"to": ir.DataType.UINT8}), scale
+    scales = _before(graph, node, "Squeeze", [scale, axis])
+    zero = ir.tensor(np.array([ROW_ZERO], np.uint8))
+    zeros = _before(graph, node, "ConstantOfShape", [_before(graph, node, "Shape", [scales])], {"value": zero})
+    return _before(graph, node, "QuantizeLinear", [rows, scales, zeros], {"axis": 0}), scale
 
 
 def _int8_product(graph: ir.Graph, node: ir.Node, rows: _Rows, weights: NDArray[np.float32]) -> ir.Value:
@@ -148,9 +152,9 @@ def _int8_product(graph: ir.Graph, node: ir.Node, rows: _Rows, weights: NDArray[
         _initializer(graph, f"{name}_scale", scale)
     stored, column = graph.initializers[f"{name}_int8"], graph.initializers[f"{name}_scale"]
     zero = _constant(graph, "row_zero_byte", np.array(ROW_ZERO, np.uint8))
-    sums = _before(graph, node, "MatMulInteger", [rows[0], stored, zero])
-    values = _before(graph, node, "Cast", [sums], {"to": ir.DataType.FLOAT})
-    return _before(graph, node, "Mul", [_before(graph, node, "Mul", [values, rows[1]]), column])
+    one = _constant(graph, "one", np.float32(1))  # the rows' own scales differ, and come after
+    values = _before(graph, node, "MatMulIntegerToFloat", [rows[0], stored, one, column, zero], domain=_RUNTIME)
+    return _before(graph, node, "Mul", [values, rows[1]])
 
 
 def _before(
@@ -158,10 +162,13 @@ def _before(
     node: ir.Node,
     operation: str,
     inputs: list[ir.Value],
-    attributes: Mapping[str, int] | None = None,
+    attributes: Mapping[str, int | ir.TensorProtocol] | None = None,
+    domain: str = "",
 ) -> ir.Value:
     """Insert an operation before a node and give its output."""
-    new = ir.node(operation, inputs, attributes)
+    new = ir.node(operation, inputs, attributes, domain=domain)
+    if domain:
+        graph.opset_imports[domain] = 1
     graph.insert_before(node, new)
     return new.outputs[0]
 

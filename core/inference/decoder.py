@@ -165,9 +165,8 @@ class Decoder:
             binding.bind_ortvalue_output(name, state.caches[name.removeprefix("next_")])
         session.run_with_iobinding(binding)
         found = dict(zip(wanted, binding.get_outputs()[: len(wanted)], strict=True))
-        return Scores(
-            found["token"].numpy(), found["chance"].numpy(), found["logits"].numpy() if "logits" in found else None
-        )
+        scores = found["logits"].numpy().reshape(*state.text.shape, token_ids.shape[1], -1) if logits else None
+        return Scores(found["token"].numpy(), found["chance"].numpy(), scores)
 
     def keep_rows(self, state: DecoderState, rows: NDArray[np.intp]) -> DecoderState:
         """Give the state of some captions, once or several times each: `rows` are their indexes."""
