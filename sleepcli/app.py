@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from core.errors import SleepcliError
+from core.threads import one_thread_a_product
 from sleepcli import ui
 from sleepcli.commands import (
     bench,
@@ -103,6 +104,7 @@ def sleepcli(
     Not a medical device: results are not for diagnosis.
     """
     DEBUG.set(debug)
+    one_thread_a_product()
     ui.settle_streams()
     context.default_map = defaults(context.command)
 

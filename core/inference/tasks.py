@@ -26,7 +26,6 @@ from core.inference.results import (
 )
 from core.inference.staging import Staging, StagingOptions, stage_study, staging_channels
 from core.inference.studies import StudyOptions, open_measuring, open_study
-from core.interpreter import share_interpreter
 from core.language.measure import EpochMeasurements
 from core.memory import keep_freed_memory
 from core.psg.formats import companions
@@ -34,6 +33,7 @@ from core.psg.mapping import explanations
 from core.psg.montage import read_montage
 from core.psg.scoring import STAGES, UNSCORED, find_scoring
 from core.psg.store import PreparedStudy, write_store
+from core.threads import share_interpreter
 
 
 @dataclass(frozen=True)

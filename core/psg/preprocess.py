@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ EPOCH_SECONDS = 30
 MODEL_RATE = 64  # Hz
 EPOCH_SAMPLES = EPOCH_SECONDS * MODEL_RATE  # 1920
 CLIP = 6.0  # standard deviations
+AT_ONCE = 2  # channels prepared at a time; each takes memory for two copies of a signal
 SPO2_OFFSET, SPO2_SCALE = 90.0, 10.0
 _CHUNK = 16  # epochs at a time, which in double precision fit a processor's second cache
 _STATE_COLUMN = {channel.name: column for column, channel in enumerate(CHANNELS)}
@@ -127,37 +129,38 @@ def prepare(recording: Recording, channel_map: ChannelMap, traces: Mapping[str, 
         If the recording is shorter than one epoch, or has none of the channels.
     """
     n_epochs = _whole_epochs(recording, channel_map, traces)
-    states = assess(traces, n_epochs)
     signals = np.empty((n_epochs, len(MODEL_CHANNELS), EPOCH_SAMPLES), dtype=np.float32)
     extras: dict[str, NDArray[np.float32]] = {}
-    offset: dict[str, float] = {}
-    scale: dict[str, float] = {}
-    for column, channel in enumerate(CHANNELS):
-        epochs, offset[channel.name], scale[channel.name] = _channel(channel, traces, states[:, column], n_epochs)
+
+    def scaled(channel: Channel, judged: NDArray[np.uint8]) -> tuple[float, float]:
+        epochs, offset, scale = _channel(channel, traces, judged, n_epochs)
         if channel.name in MODEL_CHANNELS:
-            signals[:, column] = epochs
+            signals[:, MODEL_CHANNELS.index(channel.name)] = epochs
         else:
             extras[channel.name] = epochs
-    further: dict[str, NDArray[np.uint8]] = {}
-    for channel in FURTHER_CHANNELS:
-        name = channel.name
-        if name in traces:
-            further[name] = assess_channel(traces[name], n_epochs, channel.kind)
-            extras[name], offset[name], scale[name] = _channel(channel, traces, further[name], n_epochs)
+        return offset, scale
+
+    more = [channel for channel in FURTHER_CHANNELS if channel.name in traces]
+    with ThreadPoolExecutor(AT_ONCE, "preparing") as pool:
+        digest = pool.submit(lambda: recording.content_hash)
+        states = assess(traces, n_epochs, pool.map)
+        further = list(pool.map(lambda channel: assess_channel(traces[channel.name], n_epochs, channel.kind), more))
+        scales = list(pool.map(scaled, [*CHANNELS, *more], [*states.T, *further]))
+    names = [channel.name for channel in (*CHANNELS, *more)]
     repairs = (*recording.repairs, *(repair for trace in traces.values() for repair in trace.repairs))
     return PreparedStudy(
         study=recording.study,
         start=recording.start,
-        source_hash=recording.content_hash,
+        source_hash=digest.result(),
         signals=signals,
-        extras=extras,
-        offset=offset,
-        scale=scale,
+        extras={name: extras[name] for name in names if name in extras},
+        offset={name: offset for name, (offset, _) in zip(names, scales, strict=True)},
+        scale={name: scale for name, (_, scale) in zip(names, scales, strict=True)},
         states=states,
         channel_map=map_rows(channel_map),
         repairs=repairs,
         source_format=recording.format,
-        further_states=further,
+        further_states={channel.name: found for channel, found in zip(more, further, strict=True)},
     )
 
 

@@ -4,7 +4,7 @@ Thresholds are relative to the recording's own usual level, so that a recorder's
 derived where they stand. Source of the half-epoch rule: the AASM Manual counts an epoch by its greater part.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
@@ -108,7 +108,7 @@ class _Epochs:
     mains: NDArray[np.float32]  # share of power at 50 or 60 Hz
 
 
-def assess(traces: "Mapping[str, Trace]", n_epochs: int) -> NDArray[np.uint8]:
+def assess(traces: "Mapping[str, Trace]", n_epochs: int, each: Callable[..., Iterable[Any]] = map) -> NDArray[np.uint8]:
     """Judge every channel in every epoch.
 
     Parameters
@@ -117,6 +117,8 @@ def assess(traces: "Mapping[str, Trace]", n_epochs: int) -> NDArray[np.uint8]:
         Channel name to its trace at its native rate.
     n_epochs
         Number of 30-s epochs.
+    each
+        What goes over the channels, as ``map`` does; that of a pool judges several at a time.
 
     Returns
     -------
@@ -126,10 +128,10 @@ def assess(traces: "Mapping[str, Trace]", n_epochs: int) -> NDArray[np.uint8]:
     states = np.full((n_epochs, len(CHANNELS)), State.MISSING, dtype=np.uint8)
     if n_epochs == 0:
         return states
-    for column, channel in enumerate(CHANNELS):
-        trace = traces.get(channel.name)
-        if trace is not None:
-            states[:, column] = assess_channel(trace, n_epochs, channel.kind)
+    there = [(column, channel) for column, channel in enumerate(CHANNELS) if channel.name in traces]
+    judged = each(lambda one: assess_channel(traces[one[1].name], n_epochs, one[1].kind), there)
+    for (column, _), found in zip(there, judged, strict=True):
+        states[:, column] = found
     return _probe_off(states)
 
 

@@ -1,5 +1,6 @@
-"""How threads share the Python interpreter."""
+"""How threads share the interpreter and the processors."""
 
+import os
 import sys
 
 SWITCH_SECONDS = 1e-4
@@ -14,3 +15,13 @@ def share_interpreter() -> None:
     one while captions were printed or scipy was imported.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
+
+
+def one_thread_a_product() -> None:
+    """Let numpy and scipy, where they are not yet imported, multiply matrices in the thread that asks for it.
+
+    The matrices here are small. OpenBLAS would divide them among threads of its own, which then keep a processor busy
+    for many milliseconds to wait for the next: a fifth of the time of measuring a night. And no sum then depends on
+    how many processors a machine has. A number that the user has set stands.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
