@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from sleepcli import ui
+from sleepcli.exporting import LeastAgreement, Precision, follow_export
 from sleepcli.extras import training_room
-
-NIGHT = "simulated_night"
 
 
 def export(
@@ -18,18 +17,8 @@ def export(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the new bundle.")],
     name: Annotated[str, typer.Option("--name", help="Name of the model; the folder's by default.")] = "",
-    precision: Annotated[
-        str, typer.Option("--precision", metavar="fp32|fp16|mixed|int8", help="How weights are kept.")
-    ] = "fp32",
-    least_agreement: Annotated[
-        float,
-        typer.Option(
-            "--least-agreement",
-            min=0,
-            max=1,
-            help="Refuse int8 or mixed whose stages or facts agree less with float32.",
-        ),
-    ] = 0.9,
+    precision: Precision = "fp32",
+    least_agreement: LeastAgreement = 0.9,
     with_weights: Annotated[
         bool,
         typer.Option("--with-weights", help="Put the weights in too: others can train on from the bundle."),
@@ -56,14 +45,5 @@ def export(
     wishes = ExportOptions(name, precision, least_agreement=least_agreement, trainable=with_weights)
     network = () if is_bundle else export_run(run, out, wishes)
     beside = add_night(run if is_bundle else out, night, out) if night else ()
-    with ui.progress("exporting", None) as bar:
-        for event in chain(network, beside):
-            bar.show(f"{event.step} {event.graph}")
-            if event.difference is not None:
-                ui.note(f"{event.graph}: differs from torch by {event.difference:.1e} at most")
-            if event.agreement is not None:
-                told = ", ".join(
-                    f"{name} {value}" for name, value in event.agreement.to_json().items() if name != NIGHT
-                )
-                ui.note(f"{precision} against float32 on a simulated night: {told}")
+    follow_export(chain(network, beside), "exporting", precision)
     ui.note(f"Bundle in {out}: use it with --model {out}.")

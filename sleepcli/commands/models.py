@@ -9,6 +9,7 @@ import typer
 
 from core.errors import SleepcliError, UsageError
 from sleepcli import options, ui
+from sleepcli.exporting import LeastAgreement, Precision, follow_export
 from sleepcli.extras import training_room
 
 if TYPE_CHECKING:
@@ -138,6 +139,8 @@ def import_model(
     merges: Annotated[
         Path | None, typer.Option("--merges", metavar="FILE", help="CLIP's merge table, bpe_simple_vocab_16e6.txt.gz.")
     ] = None,
+    precision: Precision = "fp32",
+    least_agreement: LeastAgreement = 0.9,
 ) -> None:
     """Make a bundle of a published SleepLM checkpoint, or install a bundle from elsewhere.
 
@@ -146,6 +149,8 @@ def import_model(
     [bold]Examples[/]
 
       sleepcli models import model_checkpoint.pt --name sleeplm-base
+
+      sleepcli models import model_checkpoint.pt --name small --precision int8
 
       sleepcli models import models/mine --name mine
 
@@ -159,9 +164,13 @@ def import_model(
         raise UsageError(f"There is no checkpoint {checkpoint}.", "Check the path.")
     folder = out if out is not None else user_models_folder() / _plain(str(name))
     if checkpoint.is_dir():
+        if precision != "fp32":
+            raise UsageError(
+                f"{checkpoint} is a bundle, whose precision stays.", "Import the checkpoint or export the run it is of."
+            )
         _copy_bundle(checkpoint, folder)
     else:
-        _convert(checkpoint, folder, name or folder.name, (config, merges))
+        _convert(checkpoint, folder, (config, merges), (name or folder.name, precision, least_agreement))
     ui.note(f"Model in {folder}: use it with --model {name or folder}.")
 
 
@@ -183,17 +192,16 @@ def _copy_bundle(source: Path, folder: Path) -> None:
                 shutil.copyfile(bundle.folder / file, made / file)
 
 
-def _convert(checkpoint: Path, folder: Path, name: str, beside: tuple[Path | None, Path | None]) -> None:
-    """Export a published checkpoint; `beside` are its sizes and its merge table."""
+def _convert(
+    checkpoint: Path, folder: Path, beside: tuple[Path | None, Path | None], wishes: tuple[str, str, float]
+) -> None:
+    """Export a published checkpoint; `beside`: sizes and merge table, `wishes`: name, precision, least agreement."""
     with training_room("models import"):
         from export.import_checkpoint import ImportOptions, import_checkpoint
         from export.publish import ExportOptions
-    config, merges = beside
-    with ui.progress("importing", None) as bar:
-        for event in import_checkpoint(checkpoint, folder, ImportOptions(config, merges, ExportOptions(name))):
-            bar.show(f"{event.step} {event.graph}")
-            if event.difference is not None:
-                ui.note(f"{event.graph}: differs from torch by {event.difference:.1e} at most")
+    name, precision, least = wishes
+    export = ExportOptions(name, precision, least_agreement=least)
+    follow_export(import_checkpoint(checkpoint, folder, ImportOptions(*beside, export)), "importing", precision)
 
 
 def remove_model(name: Imported) -> None:

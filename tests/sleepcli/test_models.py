@@ -1,12 +1,17 @@
 """Models on this machine: listed, shown, taken in, removed; asked for by name, folder or variable."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.sleepcli.conftest import Command
 from tests.sleepcli.test_commands import assert_one_sentence, lines
+from training.config import preset
+from training.model import SleepLM
+from training.sleeplm import to_published
 
 
 @pytest.fixture
@@ -86,3 +91,24 @@ def test_names_are_completed(folder: Path, program: Command, model: Path) -> Non
     assert model_names("na") == ["nano"]
     assert imported_names("n") == ["night-model"]
     assert one_of("auto", "cpu", "cuda")("c") == ["cpu", "cuda"]
+
+
+def test_a_published_checkpoint_is_taken_in_int8_and_what_that_changes_is_told(
+    program: Command, study: Path, folder: Path, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    sizes = {"width": 16, "heads": 2, "conv_width": 8, "patch_size": 96, "embed_dim": 8, "decoder_tokens": 3}
+    short = {"signal_blocks": 1, "text_layers": 1, "decoder_layers": 1, "context_length": 12, "vocab_size": 40}
+    state = to_published(SleepLM(replace(preset("sleeplm-base"), **sizes, **short)))
+    checkpoint = tmp_path / "model_checkpoint.pt"
+    torch.save({"state_dict": {name: tensor.contiguous() for name, tensor in state.items()}}, checkpoint)
+    result = program("models", "import", checkpoint, "--name", "small", "--precision", "int8", "--least-agreement", 0)
+    assert result.returncode == 0, result.stderr
+    assert "int8 against float32 on a simulated night" in result.stderr
+    shown = json.loads((folder / "small" / "bundle.json").read_text())
+    assert shown["precision"] == "int8"
+    assert shown["precision_agreement"]["embedding_cosine_mean"] > 0.99
+    assert len(lines(program("embed", study, "--model", "small"))) > 0
+    refused = program("models", "import", folder / "small", "--name", "again", "--precision", "mixed")
+    assert_one_sentence(refused, 2, "precision")
+    assert not (folder / "again").exists()
