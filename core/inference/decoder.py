@@ -192,7 +192,8 @@ class Decoder:
         said = np.column_stack((state.text, position, token_ids))
         if writing is not None and writing.any():
             said[~writing] = said[np.argmax(writing)]
-        texts, state.text = np.unique(said, axis=0, return_inverse=True)
+        firsts, state.text = _alike(said)
+        texts = said[firsts]
         sources = texts[:, 0]
         for name, value in state.caches.items():
             if name.startswith("text_") and not np.array_equal(sources, np.arange(value.shape()[0])):
@@ -211,6 +212,15 @@ class Decoder:
 
     def _value(self, array: NDArray[Any]) -> Any:  # an ort.OrtValue, which has no type stubs
         return ort.OrtValue.ortvalue_from_numpy(array, self._sessions.device, 0)
+
+
+def _alike(rows: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    """Give where each different row stands first, and for each row the number of the one it is like."""
+    known: dict[bytes, int] = {}
+    numbers = [known.setdefault(row.tobytes(), len(known)) for row in rows]
+    firsts = np.full(len(known), -1, np.intp)
+    firsts[numbers[::-1]] = np.arange(len(rows))[::-1]
+    return firsts, np.array(numbers, np.int64)
 
 
 def _rows_for(tokens: int) -> int:
