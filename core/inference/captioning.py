@@ -19,6 +19,8 @@ from core.psg.quality import State
 from core.psg.scoring import STAGES, UNSCORED, Event, Scoring
 from core.psg.store import PreparedStudy
 
+_STATES = {int(state): state.name.lower() for state in State}
+
 
 @dataclass(frozen=True)
 class CaptionOptions:
@@ -106,7 +108,7 @@ def caption_rows(study: PreparedStudy, night: Night, epochs: Iterable[int] | Non
     measured = replace(night.measurements, events=())  # they stand in the night's events
     sites = shown_names(study.channel_map)
     known = [channel.name for channel in (*CHANNELS, *FURTHER_CHANNELS) if channel.name in night.channels]
-    states = {name: study.states_of(name) for name in known}
+    states = {name: [_STATES[code] for code in study.states_of(name).tolist()] for name in known}
     overlapping = events_by_epoch(night.events, study.n_epochs)
     for epoch in range(study.n_epochs) if epochs is None else map(int, epochs):
         onset = epoch * float(EPOCH_SECONDS)
@@ -126,7 +128,7 @@ def caption_rows(study: PreparedStudy, night: Night, epochs: Iterable[int] | Non
             captions=_captions(study, epoch, facts, night),
             events=events,
             measurements={name: printed(name, value) for name, value in facts.values.items()},
-            channels={name: State(int(codes[epoch])).name.lower() for name, codes in states.items()},
+            channels={name: codes[epoch] for name, codes in states.items()},
         )
 
 

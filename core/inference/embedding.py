@@ -1,7 +1,7 @@
 """Epochs of a study in the space that signals and texts share, and what a model is shown beside the signals."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,38 @@ from core.inference.events import events_by_epoch
 from core.inference.found_events import FoundEvents, found_events
 from core.inference.studies import measurements_of
 from core.language.context import Context, context_of
-from core.language.facts import EpochFacts, epoch_facts, of_the_ecg
+from core.language.facts import epoch_facts, of_the_ecg
 from core.language.measure import EpochMeasurements
 from core.language.settled import settle_events
 from core.psg.scoring import UNSCORED, Event, Scoring
 from core.psg.store import PreparedStudy
+
+
+@dataclass(frozen=True)
+class ShownNight:
+    """What a model is shown of a night beside its signals, gathered for the epochs that are asked for."""
+
+    study: PreparedStudy
+    """The study."""
+    measurements: EpochMeasurements
+    """The study's, without events."""
+    events: Sequence[Sequence[Event]]
+    """Events that overlap each epoch."""
+    measured: tuple[str, ...]
+    """Names of the values that are shown."""
+    courses: tuple[str, ...]
+    """Names of the courses that are shown."""
+
+    def rows(self, some: slice | NDArray[np.intp]) -> Context:
+        """Gather what is shown of some epochs."""
+        unscored = (UNSCORED,) * self.study.n_epochs
+        facts = [
+            of_the_ecg(
+                epoch_facts(epoch, self.measurements, self.study.states, Scoring(unscored, tuple(self.events[epoch])))
+            )
+            for epoch in np.arange(self.study.n_epochs)[some].tolist()
+        ]
+        return context_of(facts, self.measured, self.courses)
 
 
 def embedding_channels(engine: Engine) -> tuple[str, ...] | None:
@@ -40,7 +67,7 @@ def embed_study(study: PreparedStudy, engine: Engine) -> NDArray[np.float32]:
 
 
 def encode_rows(
-    study: PreparedStudy, engine: Engine, rows: slice | NDArray[np.intp], context: Context | None = None
+    study: PreparedStudy, engine: Engine, rows: slice | NDArray[np.intp], context: ShownNight | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Encode some epochs: embeddings [n, D] and decoder tokens [n, Q, W]; `context` is the whole night's."""
     channels = engine.bundle.channels
@@ -48,7 +75,7 @@ def encode_rows(
     return engine.encode(study.stack(channels, rows), study.present(channels, rows), beside)
 
 
-def own_context(study: PreparedStudy, engine: Engine) -> Context | None:
+def own_context(study: PreparedStudy, engine: Engine) -> ShownNight | None:
     """Gather what the model is shown of a study beside its signals; None for a model that is shown signals alone."""
     if not engine.bundle.measured:
         return None
@@ -60,8 +87,8 @@ def night_context(
     engine: Engine,
     measurements: EpochMeasurements,
     found: FoundEvents | None,
-) -> Context:
-    """Gather what the model is shown of a night beside its signals.
+) -> ShownNight:
+    """Settle what the model is shown of a night beside its signals.
 
     It comes from the signals alone: a scoring changes no embedding.
 
@@ -78,14 +105,6 @@ def night_context(
     """
     found = found or FoundEvents((), ())
     settled = settle_events((), found.events, measurements, (), found.sees, found.trusted)
-    facts = _facts(study, replace(measurements, events=()), settled.events)
-    return context_of(facts, engine.bundle.measured, engine.bundle.courses)
-
-
-def _facts(study: PreparedStudy, measurements: EpochMeasurements, events: Sequence[Event]) -> list[EpochFacts]:
-    """What is known of each epoch, each with the events that overlap it."""
-    unscored = (UNSCORED,) * study.n_epochs
-    return [
-        of_the_ecg(epoch_facts(epoch, measurements, study.states, Scoring(unscored, tuple(some))))
-        for epoch, some in enumerate(events_by_epoch(events, study.n_epochs))
-    ]
+    overlapping = events_by_epoch(settled.events, study.n_epochs)
+    bundle = engine.bundle
+    return ShownNight(study, replace(measurements, events=()), overlapping, bundle.measured, bundle.courses)

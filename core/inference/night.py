@@ -14,7 +14,7 @@ from core.inference.constrained import grammars
 from core.inference.course_graphs import EVENTS_GRAPH, STAGES_GRAPH
 from core.inference.decoding import MIN_TOKENS, greedy
 from core.inference.drafts import Draft, read_events
-from core.inference.embedding import encode_rows, night_context
+from core.inference.embedding import ShownNight, encode_rows, night_context
 from core.inference.engine import Engine
 from core.inference.events import BREATHING, EEG, DraftEvent, merge_drafts, seen
 from core.inference.found_events import FoundEvents, found_events, taken, visible_epochs
@@ -27,7 +27,6 @@ from core.inference.staging import (
     unstaged,
 )
 from core.inference.studies import measurements_of
-from core.language.context import Context
 from core.language.facts import DOMAINS
 from core.language.measure import EpochMeasurements
 from core.language.settled import MODEL, settle_events
@@ -252,7 +251,7 @@ class _Written:
     """By epoch and domain."""
 
     def in_parts(
-        self, study: PreparedStudy, engine: Engine, options: NightOptions, context: Context | None
+        self, study: PreparedStudy, engine: Engine, options: NightOptions, context: ShownNight | None
     ) -> Iterator[NDArray[np.intp]]:
         """Go over the night batch by batch and give the epochs of each.
 
@@ -276,7 +275,7 @@ class _Written:
 
 
 def _encoded(
-    study: PreparedStudy, engine: Engine, context: Context | None
+    study: PreparedStudy, engine: Engine, context: ShownNight | None
 ) -> Iterator[tuple[NDArray[np.intp], tuple[NDArray[np.float32], NDArray[np.float32]]]]:
     """Encode a night batch by batch: its epochs, and what `encode_rows` gives."""
     for first in range(0, study.n_epochs, engine.batch):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from core.language.facts import EPOCH_SECONDS, TIME_STEP, EpochFacts
 from core.psg.scoring import EVENT_TYPES
@@ -51,20 +51,20 @@ def context_of(facts: Sequence[EpochFacts], measured: Sequence[str], courses: Se
     """
     shown = no_context(len(facts), len(measured), len(courses))
     place = {name: index for index, name in enumerate(courses)}
+    spans: list[tuple[int, int, float, float]] = []  # row, course, seconds
     for row, known in enumerate(facts):
-        for column, name in enumerate(measured):
-            shown.values[row, column] = known.values.get(name, np.nan)
-        spans = [(event.type, event.onset, event.onset + event.duration) for event in known.events]
-        spans += [(f"{trend.quantity}_{trend.direction}", trend.start, trend.end) for trend in known.trends]
-        for name, start, end in spans:
-            if name in place:
-                course = shown.courses[row, place[name]]
-                np.maximum(course, covered(start, end), out=course)
+        shown.values[row] = [known.values.get(name, np.nan) for name in measured]
+        told = [(event.type, event.onset, event.onset + event.duration) for event in known.events]
+        told += [(f"{trend.quantity}_{trend.direction}", trend.start, trend.end) for trend in known.trends]
+        spans += [(row, place[name], start, end) for name, start, end in told if name in place]
+    if spans:
+        rows, columns, starts, ends = (np.array(each) for each in zip(*spans, strict=True))
+        np.maximum.at(shown.courses, (rows, columns), covered(starts[:, None], ends[:, None]))
     return shown
 
 
-def covered(start: float, end: float) -> NDArray[np.float32]:
-    """Give the share of each half second of an epoch, [60], that lies between two times in seconds."""
+def covered(start: ArrayLike, end: ArrayLike) -> NDArray[np.float32]:
+    """Give the share of each half second of an epoch, [..., 60], that lies between two times in seconds, [..., 1]."""
     edges = np.arange(COURSE_STEPS + 1) * TIME_STEP
     inside = np.minimum(edges[1:], end) - np.maximum(edges[:-1], start)
     return np.asarray(np.clip(inside / TIME_STEP, 0.0, 1.0), np.float32)

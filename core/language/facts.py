@@ -29,6 +29,7 @@ FORMS = ("numbers", "slots", "words")
 LEVELS = ("channel", "event", "stage")
 """What a sentence is about: a channel's statistics, a timed event, or the epoch as a whole."""
 
+_UNUSABLE = {int(state): state.name.lower() for state in State if not state.usable}
 EPOCH_SECONDS = 30.0
 TIME_STEP = 0.5
 """Resolution of the time tokens in seconds."""
@@ -142,9 +143,9 @@ def epoch_facts(
     inside = (clip_to_epoch(event, epoch) for event in (*_touching(scored, epoch), *measured))
     events = sorted((event for event in inside if event is not None), key=lambda event: (event.onset, event.type))
     unusable = {
-        channel.name: State(int(code)).name.lower()
-        for channel, code in zip(CHANNELS, states[epoch], strict=True)
-        if not State(int(code)).usable
+        channel.name: _UNUSABLE[code]
+        for channel, code in zip(CHANNELS, states[epoch].tolist(), strict=True)
+        if code in _UNUSABLE
     }
     trends = measurements.trends[epoch] if epoch < len(measurements.trends) else ()
     if "heart_rate_mean" in values and "beat_rate" in measurements.values and "beat_rate" not in values:

@@ -181,15 +181,23 @@ def flatness(channel: Sampled) -> NDArray[np.float64]:
     n_epochs = len(channel.usable)
     if not len(starts):
         return np.full(n_epochs, np.nan)
-    tops = np.array([wide[start:end].max() for start, end in zip(starts, ends, strict=True)])
+    places, firsts = _inside(starts, ends)
+    tops = np.maximum.reduceat(wide[places], firsts)
     usual = ndimage.percentile_filter(tops, 70, size=41, mode="nearest")
     whole = tops >= LEAST_HEIGHT * usual
     starts, ends, tops = starts[whole], ends[whole], tops[whole]
-    shares = np.array(
-        [(wide[start:end] >= 0.8 * top).mean() for start, end, top in zip(starts, ends, tops, strict=True)]
-    )
+    places, firsts = _inside(starts, ends)
+    high = wide[places] >= np.repeat(0.8 * tops, ends - starts)
+    shares = np.add.reduceat(high, firsts, dtype=np.int64) / (ends - starts)
     counts, sums = per_epoch(starts / channel.rate, shares, n_epochs)
     return np.where(counts >= LEAST_BREATHS, ratio(sums, counts), np.nan)
+
+
+def _inside(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give the samples of some stretches one after the other, and where among them each stretch begins."""
+    lengths = ends - starts
+    firsts = np.cumsum(lengths) - lengths
+    return np.repeat(starts - firsts, lengths) + np.arange(lengths.sum()), firsts
 
 
 def effort_phase(thorax: Sampled, abdomen: Sampled) -> NDArray[np.float64]:

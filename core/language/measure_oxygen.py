@@ -1,7 +1,8 @@
 """What the oximeter shows: saturation and desaturations."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf, isnan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,8 +108,8 @@ def desaturations(course: NDArray[np.float64], drop: float = 3.0) -> tuple[Event
     """
     course = smoothed(course)
     events: list[Event] = []
-    start = 0
-    while (found := _next_fall(course, start, drop)) is not None:
+    start, told = 0, course.tolist()  # one by one, Python's own numbers are faster
+    while (found := _next_fall(course, told, start, drop)) is not None:
         onset, nadir = found
         end = _recovery(course, onset, nadir, drop)
         if end - onset >= SHORTEST:
@@ -207,16 +208,19 @@ def _without_leaps(course: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(bad, np.nan, course)
 
 
-def _next_fall(course: NDArray[np.float64], start: int, drop: float) -> tuple[int, int] | None:
-    """Find the next second that lies ``drop`` below the height before it; returns the fall's onset and nadir."""
-    height, peak, edge = -np.inf, start, start
-    for second in range(start, len(course)):
-        value = course[second]
-        if np.isnan(value):
+def _next_fall(course: NDArray[np.float64], told: Sequence[float], start: int, drop: float) -> tuple[int, int] | None:
+    """Find the next second that lies ``drop`` below the height before it; returns the fall's onset and nadir.
+
+    ``told`` is the course as a list.
+    """
+    height, peak, edge = -inf, start, start
+    for second in range(start, len(told)):
+        value = told[second]
+        if isnan(value):
             continue
         if second - peak > BASELINE_SECONDS:
             recent = np.nan_to_num(course[max(start, second - BASELINE_SECONDS) : second + 1], nan=-np.inf)
-            height = recent.max()
+            height = float(recent.max())
             peak = second + 1 - len(recent) + int(recent.argmax())
             edge = second + 1 - len(recent) + int(np.flatnonzero(recent >= height - AT_BASELINE)[-1])
         if value >= height:
