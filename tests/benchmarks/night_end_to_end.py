@@ -58,11 +58,12 @@ def memory(hours: list[float], model: str, device: str, batch: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for length in hours:
             path = Path(folder) / "signals.npy"
-            rows = np.lib.format.open_memmap(path, "w+", np.float32, (round(120 * length), channels, 1920))
-            generator = np.random.default_rng(0)
-            for row in rows:
-                row[:] = generator.standard_normal(row.shape)
-            del rows
+            generator, shape = np.random.default_rng(0), (round(120 * length), channels, 1920)
+            with path.open("wb") as stream:  # not mapped: a child's peak begins with what its parent holds
+                header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(stream, header)
+                for _ in range(shape[0]):
+                    stream.write(generator.standard_normal(shape[1:], dtype=np.float32).tobytes())
             subprocess.run((sys.executable, "-c", MODEL_PART, str(path), model, device, str(batch)), check=True)
 
 
