@@ -19,3 +19,14 @@ def keep_freed_memory() -> bool:
         return False
     set_parameter = getattr(ctypes.CDLL(None), "mallopt", None)
     return set_parameter is not None and all(set_parameter(*pair) == 1 for pair in _PARAMETERS.items())
+
+
+def give_back_memory() -> bool:
+    """Hand memory that is free now back to the system, where the C library can; tell whether any was.
+
+    What comes next needs other sizes, and would take new pages beside those that lie free.
+    """
+    if sys.platform != "linux":
+        return False
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return trim is not None and trim(0) == 1

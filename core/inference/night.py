@@ -30,6 +30,7 @@ from core.inference.studies import measurements_of
 from core.language.facts import DOMAINS
 from core.language.measure import EpochMeasurements
 from core.language.settled import MODEL, settle_events
+from core.memory import give_back_memory
 from core.psg.channels import CHANNELS
 from core.psg.preprocess import traces_of
 from core.psg.scoring import Event
@@ -140,6 +141,7 @@ def night_in_parts(
         if engine.bundle.measured:
             measurements = take()
             context = night_context(study, engine, measurements, later.result().found)
+            give_back_memory()  # signals at native rates, and what measuring them took
             if later.result().whole:
                 night = _settled(study, engine, options, (later.result(), measurements, written))
         for rows in written.in_parts(study, engine, asked, context):

@@ -154,13 +154,20 @@ def _spindles(channels: Sequence[Sampled | None]) -> Spindles:
     rate = central.rate
     sigma = _band(central, *SPINDLE_BAND)
     broad = _band(central, 1.0, 30.0)
-    sigma_power, broad_power = _moving_mean(sigma**2, 0.3 * rate), _moving_mean(broad**2, 0.3 * rate)
-    product = _moving_mean(sigma * broad, 0.3 * rate)
-    together = product / np.sqrt(np.maximum(sigma_power * broad_power, 1e-20))
-    share = _moving_mean(sigma**2, rate) / np.maximum(_moving_mean(broad**2, rate), 1e-20)
+    sigma_power = _moving_mean(sigma**2, 0.3 * rate)
+    size = _moving_mean(broad**2, 0.3 * rate)
+    size *= sigma_power  # in place, here and below: each of these arrays is as long as the night
+    np.sqrt(np.maximum(size, 1e-20, out=size), out=size)
+    together = _moving_mean(sigma * broad, 0.3 * rate) / size > 0.6
+    del size
+    share = _moving_mean(sigma**2, rate)
+    share /= np.maximum(_moving_mean(np.square(broad, out=broad), rate), 1e-20)
+    large = share > 0.18
+    del broad, share
     strength = np.sqrt(np.maximum(sigma_power, 0.0))  # a running sum can end a rounding error below zero
-    core = (strength > 2.0 * _background(strength, rate)) & (together > 0.6) & (share > 0.18) & central.valid
-    body = (strength > 1.5 * _background(strength, rate)) & central.valid
+    background = _background(strength, rate)
+    core = (strength > 2.0 * background) & together & large & central.valid
+    body = (strength > 1.5 * background) & central.valid
     starts, ends = _runs_with_core(body, core, round(0.2 * rate))
     long_enough = (ends - starts >= SPINDLE_DURATION[0] * rate) & (ends - starts <= SPINDLE_DURATION[1] * rate)
     starts, ends = starts[long_enough], ends[long_enough]
