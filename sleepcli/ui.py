@@ -13,7 +13,6 @@ from typing import Any, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markdown import Markdown
 from rich.markup import escape
 from rich.padding import Padding
 from rich.progress import (
@@ -166,6 +165,8 @@ def told(name: str, text: str) -> None:
 
 def document(markdown: str) -> None:
     """Print a document on standard output, as a terminal shows Markdown."""
+    from rich.markdown import Markdown  # brings a parser, which no other output needs
+
     stdout().print(Markdown(markdown))
 
 
