@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 OPSET = 20
 IR_VERSION = 10
-_TYPES = {"float32": ir.DataType.FLOAT, "int64": ir.DataType.INT64}
+RUNTIME = "com.microsoft"
+"""Domain of ONNX Runtime's own operations."""
+_TYPES = {"float32": ir.DataType.FLOAT, "int64": ir.DataType.INT64, "int8": ir.DataType.INT8}
 
 Dim = int | str
 """A length, or the name of an axis that varies."""
@@ -32,7 +34,7 @@ class GraphBuilder:
         self._constants: dict[tuple[str, tuple[int, ...], bytes], ir.Value] = {}
 
     def input(self, name: str, shape: Sequence[Dim], kind: str = "float32") -> ir.Value:
-        """Declare an input of the graph; `kind` is `float32` or `int64`."""
+        """Declare an input of the graph; `kind` is `float32`, `int64` or `int8`."""
         value = ir.val(name, dtype=_TYPES[kind], shape=list(shape))
         self._graph.inputs.append(value)
         return value
@@ -86,6 +88,15 @@ class GraphBuilder:
         node = ir.node(kind, list(inputs), attributes)
         self._graph.append(node)
         return node.outputs[0]
+
+    def runtime_op(
+        self, kind: str, inputs: Sequence[ir.Value | None], attributes: Mapping[str, int | str], outputs: int
+    ) -> tuple[ir.Value, ...]:
+        """Add an operation that ONNX Runtime alone has, None for inputs that are left out, and give its outputs."""
+        self._graph.opset_imports[RUNTIME] = 1
+        node = ir.node(kind, list(inputs), attributes, domain=RUNTIME, num_outputs=outputs)
+        self._graph.append(node)
+        return tuple(node.outputs)
 
     def halves(self, value: ir.Value, axis: int) -> tuple[ir.Value, ir.Value]:
         """Split an axis into two equal parts."""

@@ -2,10 +2,16 @@
 
 Keys and values lie in buffers longer than the text, `[B, heads, rows, d]` a layer; a step writes those of its tokens
 into them and masks what lies beyond. A buffer that is bound as input and as output is written in place.
+
+Networks whose steps wait for memory can keep keys and values in int8: a quarter of what attention reads. Each channel
+has one scale for all texts, so that what a text says does not depend on the others; a step then takes one token.
 """
+
+from collections.abc import Mapping
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from export.builder import GraphBuilder
 from export.layers import NEVER, Layers
@@ -14,6 +20,8 @@ from training.model import SleepLM
 
 Cache = tuple[ir.Value, ir.Value]
 """Keys and values."""
+CacheScales = Mapping[str, NDArray[np.float32]]
+"""Of each growing cache in int8, by its name: the step of its numbers, `[1, heads, 1, d]`."""
 ROWS = {"text": "text_rows", "self": "decoder_rows"}
 """Names of the axes along which the buffers of the text tower and of the decoder reach."""
 
@@ -24,11 +32,11 @@ def cache_names(config: ModelConfig, caches: tuple[str, ...] = ("text", "self", 
     return tuple(f"{cache}_{part}_{layer}" for cache in caches for layer in range(counts[cache]) for part in "kv")
 
 
-def prefill(model: SleepLM) -> ir.Model:
+def prefill(model: SleepLM, scales: CacheScales | None = None) -> ir.Model:
     """Build the graph of new captions: epochs' signal tokens, then domain and epoch of each caption → its caches.
 
     The signal's keys and values are computed once an epoch, however many captions it has. The decoder's own caches
-    hold the prefix's rows only.
+    hold the prefix's rows only; in int8 where there are `scales`.
     """
     config, graph = model.config, GraphBuilder("decoder_prefill", model)
     layers, op = Layers(graph, config), graph.op
@@ -48,8 +56,19 @@ def prefill(model: SleepLM) -> ir.Model:
             made[f"self_{part}_{index}"], made[f"cross_{part}_{index}"] = of_self, of_cross
     for name in cache_names(config, ("self", "cross")):
         rows = PREFIX_ROWS if name.startswith("self") else config.memory_rows
-        graph.output(name, made[name], ["batch", config.heads, rows, config.head_width])
+        shape: list[int | str] = ["batch", config.heads, rows, config.head_width]
+        if scales is not None and name in scales:
+            graph.output(name, _in_int8(graph, made[name], scales[name]), shape, "int8")
+        else:
+            graph.output(name, made[name], shape)
     return graph.model()
+
+
+def _in_int8(graph: GraphBuilder, value: ir.Value, scale: NDArray[np.float32]) -> ir.Value:
+    """Round keys or values as ONNX Runtime rounds those that it appends to a cache."""
+    op, constant = graph.op, graph.constant
+    steps = op("Round", op("Div", value, constant(scale)))
+    return op("Cast", op("Clip", steps, constant(-128.0), constant(127.0)), to=int(ir.DataType.INT8))
 
 
 def _prefix(layers: Layers, domain: ir.Value, config: ModelConfig) -> ir.Value:
@@ -61,9 +80,9 @@ def _prefix(layers: Layers, domain: ir.Value, config: ModelConfig) -> ir.Value:
     return layers.flat(graph.op("Concat", of_domain, graph.op("Expand", padding, shape), axis=1))
 
 
-def step(model: SleepLM) -> ir.Model:
-    """Build the graph of some tokens more of each caption; see `_Step`."""
-    return _Step(model).build()
+def step(model: SleepLM, scales: CacheScales | None = None) -> ir.Model:
+    """Build the graph of some tokens more of each caption, or with int8 caches of one token; see `_Step`."""
+    return (_Step(model) if scales is None else _Int8Step(model, scales)).build()
 
 
 class _Step:
@@ -79,6 +98,11 @@ class _Step:
     alone and among others, since sums of one row are added up in one order.
     """
 
+    tokens: int | str = "tokens"
+    """T"""
+    kind = "float32"
+    """Type of the growing caches."""
+
     def __init__(self, model: SleepLM) -> None:
         self.config: ModelConfig = model.config
         self.graph = GraphBuilder("decoder_step", model)
@@ -87,11 +111,11 @@ class _Step:
     def build(self) -> ir.Model:
         """Add everything and give the model."""
         config, graph, op, constant = self.config, self.graph, self.graph.op, self.graph.constant
-        ids = graph.input("token_ids", ["texts", "tokens"], "int64")
+        ids = graph.input("token_ids", ["texts", self.tokens], "int64")
         position = graph.input("position", ["texts"], "int64")
         text = graph.input("text", ["batch"], "int64")
         bias = graph.input("token_bias", [1, config.vocab_size])
-        caches = {name: graph.input(name, self._shape(name)) for name in cache_names(config)}
+        caches = {name: graph.input(name, self._shape(name), self._kind(name)) for name in cache_names(config)}
         offsets = op("Range", constant(np.array(0)), self._scalar(op("Shape", ids, start=1)), constant(np.array(1)))
         places = op("Add", op("Unsqueeze", position, constant([1])), offsets)  # (text, token)
         inside = op("Min", places, constant([config.context_length - 1]))  # padding may lie beyond the context
@@ -110,8 +134,11 @@ class _Step:
             x = self._cross_block(x, f"decoder.cross_blocks.{index}", kept)
         self._score(x, bias)
         for name, value in made.items():
-            graph.output(f"next_{name}", value, self._shape(name))
+            graph.output(f"next_{name}", value, self._shape(name), self._kind(name))
         return graph.model()
+
+    def _kind(self, cache: str) -> str:
+        return "float32" if cache.startswith("cross") else self.kind
 
     def _shape(self, cache: str) -> list[int | str]:
         kind, config = cache.partition("_")[0], self.config
@@ -178,5 +205,48 @@ class _Step:
         chance = op("ReduceMax", op("Softmax", logits, axis=-1), constant([-1]), keepdims=0)
         token = op("ArgMax", logits, axis=-1, keepdims=0)
         self.graph.output("logits", logits, ["rows", vocabulary])  # in another shape they would be copied
-        self.graph.output("token", self.graph.reshape(token, self.shape), ["batch", "tokens"], "int64")
-        self.graph.output("chance", self.graph.reshape(chance, self.shape), ["batch", "tokens"])
+        self.graph.output("token", self.graph.reshape(token, self.shape), ["batch", self.tokens], "int64")
+        self.graph.output("chance", self.graph.reshape(chance, self.shape), ["batch", self.tokens])
+
+
+class _Int8Step(_Step):
+    """The same with caches in int8 and one token at a time, as ONNX Runtime's attention over such caches takes it.
+
+    It reads no row beyond a text's end, and writes the new keys and values itself.
+    """
+
+    tokens = 1
+    kind = "int8"
+
+    def __init__(self, model: SleepLM, scales: CacheScales) -> None:
+        super().__init__(model)
+        self.scales = scales
+
+    def _aim(self, cache: str, caches: dict[str, ir.Value], places: ir.Value) -> None:
+        op, constant = self.graph.op, self.graph.constant
+        self.shape = op("Shape", places)
+        self.query_shape = op("Concat", self.shape, constant([self.config.heads, 1, self.config.head_width]), axis=0)
+        self.last = op("Cast", self.graph.reshape(places, [-1]), to=int(ir.DataType.INT32))
+        longest = op("Add", op("ReduceMax", places, keepdims=0), constant(np.array(1)))
+        self.longest = op("Cast", longest, to=int(ir.DataType.INT32))
+
+    def _block(
+        self, x: ir.Value, name: str, cache: str, caches: dict[str, ir.Value], made: dict[str, ir.Value]
+    ) -> ir.Value:
+        normed = self.layers.layer_norm(x, f"{name}.norm")
+        rows = [
+            self.graph.reshape(self.layers.linear(normed, f"{name}.attention.{part}"), [-1, 1, self.config.width])
+            for part in ("query", "key", "value")
+        ]
+        kept = [cache.format(part) for part in "kv"]
+        scales = [self.graph.constant(self.scales[one]) for one in kept]
+        inputs = [*rows, *(caches[one] for one in kept), self.last, self.longest, *[None] * 5, *scales]
+        attributes = {
+            "num_heads": self.config.heads,
+            "kv_num_heads": self.config.heads,
+            "k_quant_type": "PER_CHANNEL",
+            "v_quant_type": "PER_CHANNEL",
+            "kv_cache_bit_width": 8,
+        }
+        seen, made[kept[0]], made[kept[1]] = self.graph.runtime_op("GroupQueryAttention", inputs, attributes, 3)
+        return self.layers.joined(x, self.layers.flat(seen), name)

@@ -21,7 +21,9 @@ from core.language.describe import DOMAINS
 from core.psg.preprocess import MODEL_RATE
 from export.agreement import LEAST, Agreement, agreement, refuse_below
 from export.builder import OPSET
-from export.graphs import graphs
+from export.caption_decoder import prefill, step
+from export.graphs import Graph, graphs
+from export.int8_caches import cache_scales, with_int8_caches, worth_it
 from export.quantize import LOWERED, PRECISIONS, rounded, store_half
 from export.to_onnx import WEIGHTS_FILE, save_graphs, to_onnx
 from export.verify import TOLERANCE, effect, verify
@@ -200,13 +202,9 @@ def publish(
         changed: dict[str, Any] = {"verification": differences}
         if options.precision in LOWERED:
             _write_description(model, facts, options, full, {"precision": "fp32"})
-            for built in models.values():
-                LOWERED[options.precision](built)
-            save_graphs(models, folder)
-        if options.precision != "fp32":
-            changed["precision_effect"] = {
-                graph.name: effect(graph, folder / f"{graph.name}.onnx") for graph in graphs(model)
-            }
+            changed |= _lowered(model, options.precision, models, folder)
+        elif options.precision != "fp32":
+            changed["precision_effect"] = _effects(graphs(model), folder)
         if options.trainable:
             write_weights(folder / WEIGHTS, model.state_dict())
             changed["trainable"] = described_file(folder / WEIGHTS)
@@ -237,6 +235,24 @@ def _built(
         differences[graph.name] = verify(graph, path, network.config.context_length, options.tolerance)
         yield ExportEvent("verified", graph.name, differences[graph.name])
     return models, differences
+
+
+def _lowered(model: SleepLM, precision: str, models: dict[str, ir.Model], folder: Path) -> dict[str, Any]:
+    """Write the graphs in lower precision; give what bundle.json says of them."""
+    found, told = graphs(model), {}
+    if precision == "int8" and worth_it(model):
+        scales = cache_scales(model, found)
+        models |= {"decoder_prefill": prefill(model, scales), "decoder_step": step(model, scales)}
+        found = with_int8_caches(model, found, scales)
+        told["caches"] = "int8"
+    for built in models.values():
+        LOWERED[precision](built)
+    save_graphs(models, folder)
+    return told | {"precision_effect": _effects(found, folder)}
+
+
+def _effects(found: list[Graph], folder: Path) -> dict[str, float]:
+    return {graph.name: effect(graph, folder / f"{graph.name}.onnx") for graph in found}
 
 
 def _judged(full: Path, folder: Path, options: ExportOptions) -> Agreement:

@@ -10,6 +10,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from export.builder import RUNTIME
 from export.signal_tower import FOURIER
 from training.model import SleepLM
 
@@ -21,7 +22,6 @@ ROW_LEVELS, ROW_ZERO = 127, 128  # activations are bytes around 128
 _MIN_STORED = 1024  # bytes; smaller weights stay as they are
 _MIN_SCALE = 1e-12  # for columns of zeros
 _MIN_PEAK = _MIN_SCALE * ROW_LEVELS  # for rows of zeros
-_RUNTIME = "com.microsoft"  # ONNX Runtime's own operations
 
 
 def rounded(model: SleepLM) -> SleepLM:
@@ -153,7 +153,7 @@ def _int8_product(graph: ir.Graph, node: ir.Node, rows: _Rows, weights: NDArray[
     stored, column = graph.initializers[f"{name}_int8"], graph.initializers[f"{name}_scale"]
     zero = _constant(graph, "row_zero_byte", np.array(ROW_ZERO, np.uint8))
     one = _constant(graph, "one", np.float32(1))  # the rows' own scales differ, and come after
-    values = _before(graph, node, "MatMulIntegerToFloat", [rows[0], stored, one, column, zero], domain=_RUNTIME)
+    values = _before(graph, node, "MatMulIntegerToFloat", [rows[0], stored, one, column, zero], domain=RUNTIME)
     return _before(graph, node, "Mul", [values, rows[1]])
 
 

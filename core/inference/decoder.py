@@ -68,6 +68,17 @@ class Decoder:
         return {given.name: given.shape for given in self._sessions.get("decoder_step").get_inputs()}
 
     @cached_property
+    def _kinds(self) -> dict[str, type[np.generic]]:
+        """The types of what a step takes, by name."""
+        given = self._sessions.get("decoder_step").get_inputs()
+        return {one.name: np.int8 if one.type == "tensor(int8)" else np.float32 for one in given}
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether a step takes one token of each caption, as those over int8 caches do."""
+        return bool(self._inputs["token_ids"][1] == 1)
+
+    @cached_property
     def _outputs(self) -> tuple[str, ...]:
         """What a step changes, by the names of its inputs."""
         names = [output.name for output in self._sessions.get("decoder_step").get_outputs()]
@@ -116,7 +127,8 @@ class Decoder:
             elif name.startswith(("text_", "self_")):
                 prefix = made[name].numpy() if name in made else None
                 count = state.texts if name.startswith("text_") else len(domains)
-                state.caches[name] = self._value(_lengthened(prefix, (count, shape[1], rows, shape[3])))
+                empty = np.zeros((count, shape[1], rows, shape[3]), self._kinds[name])
+                state.caches[name] = self._value(_filled(empty, prefix))
         return state
 
     def step(
@@ -135,7 +147,7 @@ class Decoder:
         state
             Changed: the tokens' keys and values are written into its caches.
         token_ids
-            [B, T].
+            [B, T], where the graph takes one token at a time [B, 1].
         position
             [B] tokens that stand before them in the caption (the start token has 0). What was written at or beyond
             a position before is forgotten.
@@ -207,7 +219,8 @@ class Decoder:
         for name, value in state.caches.items():
             if not name.startswith("cross"):
                 old = value.numpy()
-                state.caches[name] = self._value(_lengthened(old, (*old.shape[:2], rows, old.shape[3])))
+                longer = np.zeros((*old.shape[:2], rows, old.shape[3]), old.dtype)
+                state.caches[name] = self._value(_filled(longer, old))
         state.rows = rows
 
     def _value(self, array: NDArray[Any]) -> Any:  # an ort.OrtValue, which has no type stubs
@@ -227,9 +240,8 @@ def _rows_for(tokens: int) -> int:
     return -(-(tokens + PREFIX_ROWS) // ROW_STEP) * ROW_STEP
 
 
-def _lengthened(old: NDArray[np.float32] | None, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Give a cache of zeros that begins, along axis 2, with an old one."""
-    new = np.zeros(shape, np.float32)
+def _filled(new: NDArray[Any], old: NDArray[Any] | None) -> NDArray[Any]:
+    """Let a cache begin, along axis 2, with an old one."""
     if old is not None:
         new[:, :, : old.shape[2]] = old
     return new

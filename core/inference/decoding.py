@@ -162,7 +162,8 @@ class _Writing:
         count = len(domains)
         self.engine, self.state, self.domains, self.longest = engine, state, domains, longest
         self.min_tokens = options.min_tokens
-        self.book: DraftBook | None = engine.book if options.drafts and not engine.fixed_shapes else None
+        offers = options.drafts and not engine.fixed_shapes and not engine.decoder.one_by_one
+        self.book: DraftBook | None = engine.book if offers else None
         self.end = engine.tokenizer.end_id
         self.ids = np.zeros((count, longest), np.int64)
         self.chances = np.zeros((count, longest), np.float32)

@@ -103,7 +103,8 @@ class Engine:
         """Captions written at a time by one worker, such that their caches stay within CACHE_BYTES."""
         config = self.bundle.description.get("config") or {}
         layers = int(config.get("text_layers", 1)) + int(config.get("decoder_layers", 1))
-        each = 8 * layers * int(config.get("width", 1)) * self.bundle.context_length  # keys and values, float32
+        number = 1 if self.bundle.description.get("caches") == "int8" else 4  # bytes of a key's or value's number
+        each = 2 * number * layers * int(config.get("width", 1)) * self.bundle.context_length
         largest = SMALL_ROWS if self.small else LARGEST_ROWS[self.device]
         return max(1, min(largest, CACHE_BYTES[self.device] // each))
 

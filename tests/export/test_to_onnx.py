@@ -25,6 +25,7 @@ KINDS = {
     "several layers": replace(
         preset("tiny"), signal_blocks=2, text_layers=3, decoder_layers=2, heads=4, decoder_tokens=1, context_length=20
     ),
+    "wide heads": replace(preset("tiny"), text_layers=2, decoder_layers=2, context_length=24),
     "shown more than signals": replace(
         preset("tiny"), measured=("heart_rate_mean", "spo2_min", "position"), courses=("arousal", "spo2_decreasing")
     ),
