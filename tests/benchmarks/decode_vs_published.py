@@ -1,7 +1,7 @@
 """Captions against the published way of writing them: tokens a second, same weights, same threads, in one run.
 
 The published way, in plain PyTorch: one caption at a time and no cache; for each token the text tower reads the whole
-padded context and the decoder the whole prefix. Both sides are timed for single tokens at several lengths, turn by
+padded context and the decoder the whole prefix. All sides are timed for single tokens at several lengths, turn by
 turn, and integrated over a caption of 256 tokens; `--whole` lets the runtime write whole captions instead.
 
     python tests/benchmarks/decode_vs_published.py model_checkpoint.pt bundles/fp32 bundles/int8 --threads 2
@@ -13,7 +13,8 @@ A checkpoint of the published form with random weights does: `training.sleeplm.t
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -58,7 +59,8 @@ def our_token(engine: Engine, tokens: np.ndarray, rows: int, length: int) -> Cal
     engine.decoder.step(state, ids, np.zeros(rows, np.int64))  # from here on, none shares its text with another
     for name, value in state.caches.items():
         if not name.startswith("cross"):
-            value.numpy()[:] = generator.standard_normal(value.shape(), dtype=np.float32)
+            cache = value.numpy()
+            cache[:] = generator.standard_normal(cache.shape, np.float32) * (1 if cache.dtype == np.float32 else 32)
     return lambda: engine.decoder.step(state, ids, np.full(rows, length - 1))
 
 
@@ -76,14 +78,29 @@ def whole(engine: Engine, tokens: np.ndarray, rows: int) -> tuple[float, float]:
     return wall / written[0], cpu / written[0]
 
 
+def engine_of(path: Path, device: str, threads: int, vocabulary: int) -> Engine:
+    """Open a bundle; random weights come without words."""
+    engine = Engine(load_bundle(path), device, threads=threads)
+    if engine.bundle.tokenizer is None:
+        named = SimpleNamespace(start_id=START, end_id=vocabulary - 1, vocab_size=vocabulary)
+        engine._tokenizer = named  # type: ignore[assignment]
+    return engine
+
+
+def caption_mean(lengths: Sequence[int], found: list[tuple[float, float]]) -> tuple[float, float]:
+    """Give the mean over a caption of 256 tokens of seconds by the clock and of the processor."""
+    wall, cpu = (float(np.interp(np.arange(1, 257), lengths, column).mean()) for column in zip(*found, strict=True))
+    return wall, cpu
+
+
 def main() -> None:
-    """Measure and print one JSON object."""
+    """Measure and print a JSON object a bundle."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("bundles", type=Path, nargs="+")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rows", type=int, default=0, help="captions at a time; 0: as the engine chooses")
-    parser.add_argument("--times", type=int, default=2)
+    parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
     parser.add_argument("--whole", action="store_true")
@@ -91,27 +108,38 @@ def main() -> None:
     torch.set_num_threads(chosen.threads)
     model = from_published(read_checkpoint(chosen.checkpoint)).eval()
     tokens = torch.randn(1, model.config.decoder_tokens, model.config.width, generator=torch.Generator().manual_seed(0))
-    base = [seconds(lambda n=n: published_token(model, tokens, n), chosen.times) for n in chosen.lengths]
+    loaded = [engine_of(path, chosen.device, chosen.threads, model.config.vocab_size) for path in chosen.bundles]
+    batches = [chosen.rows or engine.rows for engine in loaded]
+    some = [
+        np.random.default_rng(0).standard_normal((-(-rows // 5), *tokens.shape[1:])).astype(np.float32)
+        for rows in batches
+    ]
+    base: list[tuple[float, float]] = []
+    each: list[list[tuple[float, float]]] = [[] for _ in loaded]
+    for length in chosen.lengths:  # machines change their speed: all sides take turns
+        steps = [
+            our_token(engine, given, rows, length) for engine, given, rows in zip(loaded, some, batches, strict=True)
+        ]
+        turns = [
+            [seconds(work, 1) for work in (partial(published_token, model, tokens, length), *steps)]
+            for _ in range(chosen.times)
+        ]
+        least = [(min(wall for wall, _ in side), min(cpu for _, cpu in side)) for side in zip(*turns, strict=True)]
+        base.append(least[0])
+        for found, one in zip(each, least[1:], strict=True):
+            found.append(one)
     print(json.dumps({"published, s a token at each length": dict(zip(chosen.lengths, base, strict=True))}), flush=True)
-    mean = [float(np.interp(np.arange(1, 257), chosen.lengths, column).mean()) for column in zip(*base, strict=True)]
-    for path in chosen.bundles:
-        engine = Engine(load_bundle(path), chosen.device, threads=chosen.threads)
-        if engine.bundle.tokenizer is None:  # random weights come without words
-            size = model.config.vocab_size
-            engine._tokenizer = SimpleNamespace(start_id=START, end_id=size - 1, vocab_size=size)  # type: ignore[assignment]
-        rows = chosen.rows or engine.rows
-        some = np.random.default_rng(0).standard_normal((-(-rows // 5), *tokens.shape[1:])).astype(np.float32)
+    mean = caption_mean(chosen.lengths, base)
+    for engine, rows, given, found in zip(loaded, batches, some, each, strict=True):
+        steps_told = dict(zip(chosen.lengths, found, strict=True))
+        print(json.dumps({f"{engine.bundle.folder.name}, s a step at each length": steps_told}))
         if chosen.whole:
-            ours = whole(engine, some, rows)
+            ours = whole(engine, given, rows)
         else:
-            each = [seconds(our_token(engine, some, rows, n), chosen.times + 1) for n in chosen.lengths]
-            ours = tuple(
-                float(np.interp(np.arange(1, 257), chosen.lengths, column).mean()) / rows
-                for column in zip(*each, strict=True)
-            )
-            print(json.dumps({f"{path.name}, s a step at each length": dict(zip(chosen.lengths, each, strict=True))}))
+            ours = tuple(one / rows for one in caption_mean(chosen.lengths, found))
         told = {
             "hardware": hardware(engine),
+            "bundle": engine.bundle.folder.name,
             "captions at a time": rows,
             "published tokens a wall second": 1 / mean[0],
             "tokens a wall second": 1 / ours[0],

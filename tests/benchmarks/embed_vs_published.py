@@ -21,13 +21,13 @@ from training.sleeplm import from_published, read_checkpoint
 
 
 def main() -> None:
-    """Measure and print one JSON object a bundle."""
+    """Measure, the sides in turn, and print one JSON object a bundle."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("bundles", type=Path, nargs="+")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=0)
-    parser.add_argument("--times", type=int, default=2)
+    parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
@@ -40,17 +40,21 @@ def main() -> None:
         model.encode_signal(torch.from_numpy(signals[:1]))
         model.encode_text(ids)
 
-    for path in chosen.bundles:
-        engine = Engine(load_bundle(path), chosen.device, chosen.batch, chosen.threads)
-        some = signals[: engine.batch]
-        engine.encode(some[:1])
-        base, ours = seconds(published, chosen.times), seconds(partial(engine.encode, some), chosen.times)
+    engines = [Engine(load_bundle(path), chosen.device, chosen.batch, chosen.threads) for path in chosen.bundles]
+    sides = [published, *(partial(engine.encode, signals[: engine.batch]) for engine in engines)]
+    for work in sides:
+        work()
+    turns = [[seconds(work, 1) for work in sides] for _ in range(chosen.times)]  # machines change their speed
+    base, *each = [(min(wall for wall, _ in side), min(cpu for _, cpu in side)) for side in zip(*turns, strict=True)]
+    for engine, ours in zip(engines, each, strict=True):
+        count = len(signals[: engine.batch])
         told = {
             "hardware": hardware(engine),
+            "bundle": engine.bundle.folder.name,
             "published epochs a wall second": 1 / base[0],
-            "epochs a wall second": len(some) / ours[0],
-            "ratio by the clock": base[0] * len(some) / ours[0],
-            "ratio by CPU seconds": base[1] * len(some) / ours[1],
+            "epochs a wall second": count / ours[0],
+            "ratio by the clock": base[0] * count / ours[0],
+            "ratio by CPU seconds": base[1] * count / ours[1],
         }
         print(json.dumps(told, indent=1), flush=True)
 
