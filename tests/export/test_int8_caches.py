@@ -6,6 +6,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from core.inference.beams import beam_search
 from core.inference.bundle import load_bundle
 from core.inference.decoding import DecodeOptions, greedy
 from core.inference.engine import Engine
@@ -122,3 +123,14 @@ def test_its_texts_are_the_same_in_any_batch_and_begin_as_in_float32(bundles: tu
     full = greedy(float32, tokens, domains)
     assert sum(ours.ids[:1].tolist() == theirs.ids[:1].tolist() for ours, theirs in zip(whole, full, strict=True)) >= 5
     assert any(len(text.ids) > 1 for text in whole)
+
+
+def test_beams_go_over_int8_caches_and_a_single_one_is_greedy(bundles: tuple[Path, Path]) -> None:
+    engine = Engine(load_bundle(bundles[1]), "cpu", threads=1)
+    tokens = np.random.default_rng(2).standard_normal((4, engine.bundle.decoder_tokens, 32)).astype(np.float32)
+    plain = greedy(engine, tokens, np.arange(4))
+    single = beam_search(engine, tokens, np.arange(4), 1)
+    assert [text.ids.tolist() for text in single] == [text.ids.tolist() for text in plain]
+    three = beam_search(engine, tokens, np.arange(4), 3)
+    alone = [beam_search(engine, tokens[row : row + 1], [row], 3)[0] for row in range(4)]
+    assert [text.ids.tolist() for text in three] == [text.ids.tolist() for text in alone]
