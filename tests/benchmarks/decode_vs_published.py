@@ -14,6 +14,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -80,10 +81,12 @@ def whole(engine: Engine, tokens: np.ndarray, rows: int) -> tuple[float, float]:
 
 def engine_of(path: Path, device: str, threads: int, vocabulary: int) -> Engine:
     """Open a bundle; random weights come without words."""
-    engine = Engine(load_bundle(path), device, threads=threads)
-    if engine.bundle.tokenizer is None:
-        named = SimpleNamespace(start_id=START, end_id=vocabulary - 1, vocab_size=vocabulary)
-        engine._tokenizer = named  # type: ignore[assignment]
+    bundle = load_bundle(path)
+    if bundle.tokenizer is not None:
+        return Engine(bundle, device, threads=threads)
+    engine = Engine(replace(bundle, tokenizer=bundle.graphs["decoder_step"]), device, threads=threads)  # never read
+    named = SimpleNamespace(start_id=START, end_id=vocabulary - 1, vocab_size=vocabulary)
+    engine._tokenizer = named  # type: ignore[assignment]
     return engine
 
 
