@@ -63,20 +63,14 @@ class Decoder:
         self._fixed_shapes = fixed_shapes
 
     @cached_property
-    def _inputs(self) -> dict[str, list[Any]]:
-        """The shapes of what a step takes, by name."""
-        return {given.name: given.shape for given in self._sessions.get("decoder_step").get_inputs()}
-
-    @cached_property
-    def _kinds(self) -> dict[str, type[np.generic]]:
-        """The types of what a step takes, by name."""
-        given = self._sessions.get("decoder_step").get_inputs()
-        return {one.name: np.int8 if one.type == "tensor(int8)" else np.float32 for one in given}
+    def _inputs(self) -> dict[str, Any]:  # of ort.NodeArg, which has no type stubs
+        """What a step takes, by name: each has a `shape` and a `type`."""
+        return {given.name: given for given in self._sessions.get("decoder_step").get_inputs()}
 
     @property
     def one_by_one(self) -> bool:
         """Whether a step takes one token of each caption, as those over int8 caches do."""
-        return bool(self._inputs["token_ids"][1] == 1)
+        return bool(self._inputs["token_ids"].shape[1] == 1)
 
     @cached_property
     def _outputs(self) -> tuple[str, ...]:
@@ -86,7 +80,7 @@ class Decoder:
 
     @cached_property
     def _no_bias(self) -> NDArray[np.float32]:
-        return np.zeros((1, int(self._inputs["token_bias"][1])), np.float32)
+        return np.zeros((1, int(self._inputs["token_bias"].shape[1])), np.float32)
 
     @property
     def _shared(self) -> bool:
@@ -121,13 +115,14 @@ class Decoder:
         rows = _rows_for(self._context_length if self._fixed_shapes() else tokens)
         text = np.zeros(len(domains), np.int64) if self._shared else np.arange(len(domains))
         state = DecoderState({}, rows, text)
-        for name, shape in self._inputs.items():
+        for name, given in self._inputs.items():
             if name.startswith("cross"):
                 state.caches[name] = made[name]
             elif name.startswith(("text_", "self_")):
                 prefix = made[name].numpy() if name in made else None
                 count = state.texts if name.startswith("text_") else len(domains)
-                empty = np.zeros((count, shape[1], rows, shape[3]), self._kinds[name])
+                kind = np.int8 if given.type == "tensor(int8)" else np.float32
+                empty = np.zeros((count, given.shape[1], rows, given.shape[3]), kind)
                 state.caches[name] = self._value(_filled(empty, prefix))
         return state
 
@@ -230,10 +225,8 @@ class Decoder:
 def _alike(rows: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
     """Give where each different row stands first, and for each row the number of the one it is like."""
     known: dict[bytes, int] = {}
-    numbers = [known.setdefault(row.tobytes(), len(known)) for row in rows]
-    firsts = np.full(len(known), -1, np.intp)
-    firsts[numbers[::-1]] = np.arange(len(rows))[::-1]
-    return firsts, np.array(numbers, np.int64)
+    numbers = np.array([known.setdefault(row.tobytes(), len(known)) for row in rows], np.int64)
+    return np.unique(numbers, return_index=True)[1], numbers
 
 
 def _rows_for(tokens: int) -> int:

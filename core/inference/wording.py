@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-from core.language.describe import filled_sentences, sayable
+from core.language.describe import filled_sentences
 from core.language.facts import EpochFacts
 from core.language.grammar import sentence, sentences
 from core.language.read_back import CaptionFacts, read_back
@@ -16,31 +16,11 @@ TIME_TOLERANCE = 0.5  # seconds: the resolution of the time tokens
 TREND_TOLERANCE = 5.0  # seconds: the shortest stretch that is told
 
 
-def checked_text(text: str, facts: EpochFacts, domain: str) -> str:
+def checked(text: str, known: EpochFacts, domain: str) -> tuple[str, bool]:
     """Fill a text's slots with measured values and take out what the measurements do not bear out.
 
     A sentence with a figure that was not measured, a figure that is not understood, or an unmeasured
     trend is left out; a trend told wrongly is told as measured.
-
-    Parameters
-    ----------
-    text
-        What the model wrote, its slots open.
-    facts
-        The epoch's facts.
-    domain
-        The text's domain.
-
-    Returns
-    -------
-    str
-        Empty where nothing may stand.
-    """
-    return checked(text, sayable(facts), domain)[0]
-
-
-def checked(text: str, known: EpochFacts, domain: str) -> tuple[str, bool]:
-    """Check a text of a model; see `checked_text`.
 
     Parameters
     ----------
@@ -54,7 +34,8 @@ def checked(text: str, known: EpochFacts, domain: str) -> tuple[str, bool]:
     Returns
     -------
     tuple
-        The text, and whether one of the bank's sentences with measured values stands in it.
+        The text, empty where nothing may stand, and whether one of the bank's sentences with measured values stands
+        in it.
     """
     parts = filled_sentences(text, known, domain)
     kept: list[str] = []

@@ -27,10 +27,6 @@ class Context:
     courses: NDArray[np.float32]
     """[n, E, 60] the share of each half second that an event or trend fills."""
 
-    def rows(self, some: slice | NDArray[np.intp]) -> "Context":
-        """Give the context of some of the epochs."""
-        return Context(self.values[some], self.courses[some])
-
 
 def no_context(count: int, values: int, courses: int) -> Context:
     """Give the context of epochs of which nothing is known beside their signals."""

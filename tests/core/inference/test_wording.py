@@ -1,6 +1,6 @@
 import pytest
 
-from core.inference.wording import checked, checked_text, tells_anything, tells_the_same
+from core.inference.wording import checked, tells_anything, tells_the_same
 from core.language.describe import describe, sayable
 from core.language.facts import DOMAINS, EpochFacts
 from core.language.grammar import sentence, sentences
@@ -16,6 +16,10 @@ FACTS = EpochFacts(
     events=(Event("arousal", 3.0, 6.5),),
     unusable={"SPO2": "missing"},
 )
+
+
+def checked_text(text: str, facts: EpochFacts, domain: str) -> str:
+    return checked(text, sayable(facts), domain)[0]
 
 
 def test_slots_become_the_measured_figures() -> None:
